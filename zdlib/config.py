@@ -1,0 +1,156 @@
+"""The typed configuration of a run, read from `profiles/<name>.yaml`. An unknown key is an error."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from zdlib.errors import ZDError
+from zdlib.paths import repo_root
+from zdlib.recipes import RECIPES, Recipe, RecipeName
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Frozen(BaseModel):
+    """Immutable, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EmbeddedConfig(Frozen):
+    """The embedded rooms: what notebook 01 writes in NYU's and iBims-1's own layouts before anything reads them."""
+
+    source: Path = Path("data/rooms")
+    train_limit: Positive | None = None  # frames of Rooms-N's official train part; None = all
+    test_limit: Positive | None = None
+    ibims_limit: Positive | None = None
+
+
+class DataConfig(Frozen):
+    """Which files play NYU's and iBims-1's part, and what captions call them."""
+
+    nyu_name: str
+    nyu_mat: str  # NYU's labelled .mat (or one in its layout); may start with $ZD_DATA
+    nyu_splits: str
+    ibims_name: str
+    ibims_root: str
+    embedded: EmbeddedConfig | None = None
+
+
+class ModelConfig(Frozen):
+    """Architecture. The defaults are Zoe-Distill's; see `zdlib.models`."""
+
+    encoder: str  # a timm model name
+    encoder_weights: str  # "none", "packaged" (ImageNet weights from a pip package), or a MiDaS checkpoint file
+    input_size: tuple[Positive, Positive]  # height, width the network resizes to
+    decoder_channels: Positive = 256
+    n_bins: Positive = 64
+    bin_embedding_dim: Positive = 128
+    n_attractors: tuple[Positive, ...] = (16, 8, 4, 1)
+    segmentation_channels: tuple[Positive, ...] = (256, 128, 64, 32, 16)
+
+
+class TrainConfig(Frozen):
+    """Optimisation; what the recipes share. The defaults are the paper's."""
+
+    epochs: Positive = 15
+    batch_size: Positive = 3
+    lr: float = Field(default=1.61e-4, gt=0)
+    encoder_lr_factor: float = Field(default=10.0, ge=1)  # the encoder's learning rate is lr / factor
+    weight_decay: float = Field(default=0.01, ge=0)
+    pct_start: float = Field(default=0.7, gt=0, lt=1)  # OneCycle: share of steps before the cosine descent
+    div_factor: float = Field(default=1.0, ge=1)  # OneCycle: first learning rate is lr / div_factor
+    final_div_factor: float = Field(default=1e4, ge=1)
+    clip_grad_norm: float = Field(default=0.1, gt=0)
+    validations_per_epoch: Positive = 4
+    validation_fraction: float = Field(default=0.1, gt=0, lt=1)  # of the training scenes
+    workers: int = Field(default=2, ge=0)
+    threads: int | None = Field(default=None, ge=1)  # CPU threads; None = torch's choice
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+
+class RunConfig(Frozen):
+    """One training run: its name is the key in `runs`."""
+
+    title: str  # the row's name in tables
+    recipe: RecipeName = "corrected"
+    seg_weight: float = Field(default=0.1, ge=0)  # w_dis; 0 is the control: no segmentation head at all
+    seed: int = 43
+
+    @property
+    def settings(self) -> Recipe:
+        """The recipe's fields."""
+        return RECIPES[self.recipe]
+
+
+class EvalConfig(Frozen):
+    """Evaluation."""
+
+    batch_size: Positive = 8
+    flip: bool = True  # average the prediction with that of the mirrored image
+    qualitative: Positive = 6  # rows of the picture grids
+
+
+class Profile(Frozen):
+    """Everything a run depends on."""
+
+    name: str
+    data: DataConfig
+    model: ModelConfig
+    train: TrainConfig
+    runs: dict[str, RunConfig] = Field(min_length=1)
+    evaluate: EvalConfig = EvalConfig()
+
+
+def load_profile(name: str, root: Path | None = None) -> Profile:
+    """Read `profiles/<name>.yaml`.
+
+    Raises:
+        ZDError: no such profile, not YAML, an unknown key (the nearest known one is named) or a wrong value.
+    """
+    folder = (root or repo_root()) / "profiles"
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        raise ZDError(f"{path}: no such profile: choose one of {known}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ZDError(f"{path}: not valid YAML ({error})") from error
+    if not isinstance(content, dict):
+        raise ZDError(f"{path}: empty or not a mapping: copy another profile and edit it")
+    try:
+        profile = Profile.model_validate(content)
+    except ValidationError as error:
+        raise ZDError(f"{path}: {_explain(error)}") from error
+    if profile.name != name:
+        raise ZDError(f"{path}: its name is {profile.name!r}: make it {name!r}, like the file's")
+    return profile
+
+
+def _explain(error: ValidationError) -> str:
+    """One line on the first thing wrong."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]} (got {first.get('input')!r})"
+    known = _fields_at(first["loc"][:-1])
+    close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.0)
+    return f"unknown key {where}: did you mean {close[0]}? Known keys here: {', '.join(known)}"
+
+
+def _fields_at(location: tuple[Any, ...]) -> list[str]:
+    """The keys that are known at a place of the profile."""
+    model: Any = Profile
+    for part in location:
+        if model is RunConfig or not hasattr(model, "model_fields"):
+            break
+        if part == "runs":
+            model = RunConfig
+            continue
+        annotation = model.model_fields[str(part)].annotation
+        model = next((a for a in getattr(annotation, "__args__", ()) if hasattr(a, "model_fields")), annotation)
+    return list(model.model_fields)

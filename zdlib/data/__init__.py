@@ -1,0 +1,1 @@
+"""Readers, transforms and the embedded data set."""

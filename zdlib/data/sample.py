@@ -1,0 +1,32 @@
+"""The one record that every reader gives."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, UInt8
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One RGB-D frame, whatever data set it comes from.
+
+    Attributes:
+        name: unique within its data set, usable as a file name (`nyu_0012`, an iBims-1 image name).
+        image: (h, w, 3) uint8 RGB.
+        depth: (h, w) float32 planar depth in metres; 0 where there is no measurement.
+        labels: (h, w) uint8 class ids 0..13 (`zdlib.data.classes`), 0 = unlabelled; None where the data set has none.
+        mask: (h, w) bool, False where the data set itself says the pixel must not be judged (iBims-1's
+            `mask_invalid` and `mask_transp`); None where it has no such mask. Protocols decide whether to apply it.
+        scene: the scene this frame belongs to (frames of one scene are not independent).
+        scene_type: `bedroom`, `kitchen`, …; empty where unknown.
+        intrinsics: (3, 3) pinhole matrix in pixels of this frame; None where unknown.
+    """
+
+    name: str
+    image: UInt8[np.ndarray, "h w 3"]
+    depth: Float32[np.ndarray, "h w"]
+    labels: UInt8[np.ndarray, "h w"] | None = None
+    mask: Bool[np.ndarray, "h w"] | None = None
+    scene: str = ""
+    scene_type: str = ""
+    intrinsics: Float64[np.ndarray, "3 3"] | None = None

@@ -1,0 +1,11 @@
+"""The one exception a user is meant to see."""
+
+
+class ZDError(Exception):
+    """Bad input or a missing file: one line that names the culprit and the fix.
+
+    Everything user-facing (command line, notebooks, pipeline) prints the message alone, without a traceback.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(message.split()))

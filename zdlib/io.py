@@ -1,0 +1,90 @@
+"""Atomic writing: a reader sees the old file or the new one, never half of either."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zdlib.errors import ZDError
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success flush it to disk and rename it over `path`.
+
+    On any exception (a full disk and Ctrl-C included) the temporary file is removed and `path` keeps its old content.
+
+    Raises:
+        ZDError: the folder cannot be created or written, or the disk is full.
+    """
+    target = Path(path)
+    temporary = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        # mkstemp makes files private to the owner; results are meant to be shared like any other file.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(target)
+    except OSError as error:
+        # An OSError about some other file (an input, say) is not ours to explain.
+        if error.filename is not None and Path(os.fsdecode(error.filename)).parent != target.parent:
+            raise
+        reason = error.strerror or str(error)
+        raise ZDError(f"{target}: cannot be written ({reason}): free space or choose another folder") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write `content` atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: str | os.PathLike[str], content: str) -> None:
+    """Write `content` atomically as UTF-8."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """Write `content` atomically as indented JSON; NaN and infinity are refused (they are not JSON)."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: str | os.PathLike[str], frame: pd.DataFrame, *, index: bool = False) -> None:
+    """Write a data frame atomically as CSV; floats keep all their digits (shortest form that reads back equal)."""
+    write_text(path, frame.to_csv(index=index, lineterminator="\n"))
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        ZDError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ZDError(f"{path}: no such file: run the step that writes it (./run_all.sh --status)") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ZDError(f"{path}: not valid JSON ({error}): delete it and run again") from error
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
