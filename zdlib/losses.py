@@ -1,0 +1,103 @@
+"""The training losses: scale-invariant log depth, and Dice + focal segmentation."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from zdlib._torchvision import ensure_torchvision
+from zdlib.recipes import Recipe
+
+ensure_torchvision()
+import segmentation_models_pytorch as smp  # noqa: E402
+
+VOID = 0  # class id of unlabelled pixels
+
+
+def resize_to(values: Float[Tensor, "b c _ _"], size: tuple[int, int]) -> Float[Tensor, "b c h w"]:
+    """Bilinear resize with aligned corners, ZoeDepth's rule for bringing a prediction to its target's size."""
+    if values.shape[-2:] == size:
+        return values
+    return F.interpolate(values, size, mode="bilinear", align_corners=True)
+
+
+def silog_loss(
+    prediction: Float[Tensor, "b 1 _ _"],
+    target: Float[Tensor, "b 1 h w"],
+    mask: Bool[Tensor, "b 1 h w"],
+) -> Float[Tensor, ""]:
+    """Scale-invariant log loss over all valid pixels of the batch together.
+
+    With g = ln(prediction + 1e-7) − ln(target + 1e-7):  L = 10 · √(Var(g) + 0.15 · mean(g)²), Var unbiased.
+    Source: Eigen et al. 2014, in the form of BTS, AdaBins and ZoeDepth.
+
+    Args:
+        prediction: positive depth in the target's unit, of any size; brought to the target's size.
+        target: ground-truth depth, same unit.
+        mask: True where the target is valid; at least two pixels.
+    """
+    prediction = resize_to(prediction, (target.shape[-2], target.shape[-1]))
+    g = torch.log(prediction[mask] + 1e-7) - torch.log(target[mask] + 1e-7)
+    return 10 * torch.sqrt(g.var() + 0.15 * g.mean() ** 2)
+
+
+class SegmentationLosses(nn.Module):
+    """Dice and binary focal loss on the sigmoid of every class channel.
+
+    Dice (Milletari et al. 2016): per channel over all pixels of the batch 1 − 2Σpy / Σ(p+y); a channel without positive
+    pixels counts 0; mean over all channels. Focal (Lin et al. 2017): (1 − p_t)² · cross-entropy, no α, mean over
+    all pixels and channels. Both are segmentation-models-pytorch's, on sigmoids, as the original used them.
+
+    Args:
+        void: `class` learns unlabelled pixels as class 0, as the original did; `ignore` leaves them out.
+    """
+
+    def __init__(self, void: Literal["class", "ignore"]):
+        super().__init__()
+        self.void = void
+        self.dice_loss = smp.losses.DiceLoss("multilabel", from_logits=True)
+        # "binary" is the element-wise loss over everything, which the multilabel mode was when the original ran.
+        self.focal_loss = smp.losses.FocalLoss("binary", alpha=None, gamma=2.0)
+
+    def forward(
+        self, logits: Float[Tensor, "b c _ _"], labels: Int64[Tensor, "b h w"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Dice and focal loss; `labels` are class ids below c, the logits are brought to their size."""
+        logits = resize_to(logits, (labels.shape[-2], labels.shape[-1]))
+        taught = torch.ones_like(labels, dtype=torch.bool) if self.void == "class" else labels != VOID
+        if not taught.any():  # a mean over no pixels would be NaN
+            return logits.sum() * 0, logits.sum() * 0
+        pixels = logits.movedim(1, -1)[taught]  # n c
+        target = F.one_hot(labels[taught], logits.shape[1]).to(pixels.dtype)  # n c
+        return self.dice_loss(pixels.T[None], target.T[None]), self.focal_loss(pixels, target)
+
+
+class ZoeDistillLoss(nn.Module):
+    """SILog + w · (Dice + focal), the loss of Zoe-Distill; w = 0 is the control and needs no segmentation.
+
+    Args:
+        recipe: decides what void pixels are to the segmentation losses.
+        seg_weight: w; the paper's is 0.1.
+    """
+
+    def __init__(self, recipe: Recipe, seg_weight: float):
+        super().__init__()
+        self.seg_weight = seg_weight
+        self.segmentation = SegmentationLosses(recipe.void)
+
+    def forward(
+        self,
+        metric_depth: Float[Tensor, "b 1 _ _"],
+        logits: Float[Tensor, "b c _ _"] | None,
+        batch: dict[str, Tensor],
+    ) -> dict[str, Tensor]:
+        """`total` and its unweighted parts (`silog`, and `dice` and `focal` where the weight is not 0)."""
+        silog = silog_loss(metric_depth, batch["depth"], batch["mask"])
+        if self.seg_weight == 0:
+            return {"total": silog, "silog": silog}
+        if logits is None:
+            raise ValueError("a segmentation weight needs a model that was built with its segmentation head")
+        dice, focal = self.segmentation(logits, batch["labels"])
+        return {"total": silog + self.seg_weight * (dice + focal), "silog": silog, "dice": dice, "focal": focal}
