@@ -1,0 +1,40 @@
+"""The audit's arithmetic against hand-counted facts."""
+
+import numpy as np
+import pytest
+
+from zdlib import audit
+
+
+def test_official_split_is_complete():
+    parts = audit.official_parts()
+    assert list(parts.index) == list(range(audit.N_LABELLED))
+    assert parts.value_counts().to_dict() == {"train": 795, "test": 654}
+    assert parts[1157] == "test"
+    assert list(parts[1158:1161]) == ["train"] * 3
+
+
+def test_overlap_counts():
+    counts = audit.split_overlap().set_index("original split")
+    assert counts.to_numpy().tolist() == [[658, 500, 1158], [137, 154, 291], [795, 654, 1449]]
+
+
+def test_trained_share_is_four_fifths():
+    assert audit.trained_share() == pytest.approx(0.799, abs=5e-4)
+
+
+@pytest.mark.parametrize(("on_trained", "held_out"), [(0.990, 0.941), (0.995, 0.921), (0.998, 0.909)])
+def test_held_out_value_restores_the_mean(on_trained, held_out):
+    reported = 0.9801563
+    value = audit.held_out_value(reported, on_trained)
+    assert value == pytest.approx(held_out, abs=5e-4)
+    assert (1158 * on_trained + 291 * value) / 1449 == pytest.approx(reported)
+
+
+def test_vanishing_pixels_ignores_holes():
+    depth = np.array([[0.0, 0.5, 1.0], [1.001, 2.0, 9.0]], np.float32)
+    assert audit.vanishing_pixels(depth) == (2, 5)
+
+
+def test_rmse_of_the_published_row():
+    assert audit.rmse_in_metres(0.0063939) == pytest.approx(0.2022, abs=1e-4)
