@@ -66,7 +66,7 @@ def test_the_two_steps_agree_with_the_direct_map():
 
 
 def test_an_id_or_a_name_outside_the_table_is_refused():
-    with pytest.raises(ZDError, match="label 895.*894"):
+    with pytest.raises(ZDError, match=r"label 895.*894"):
         classes.to_13(np.full((2, 2), 895, np.uint16))
     with pytest.raises(ZDError, match="'sofabed'"):
         classes.raw_ids(["sofa", "sofabed"])

@@ -1,7 +1,7 @@
 """NYU Depth V2's class ids: 894 raw names -> 40 classes -> 13 classes, and what to call and how to colour the 13.
 
-`nyu40.csv` holds the published maps: 894 -> 40 of Gupta et al. (CVPR 2013; `classMapping40.mat`) and 40 -> 13 of Couprie
-et al. (ICLR 2013; `class13Mapping.mat`). Id 0 means "unlabelled" on all three levels.
+`nyu40.csv` holds the published maps: 894 -> 40 of Gupta et al. (CVPR 2013; `classMapping40.mat`) and 40 -> 13 of
+Couprie et al. (ICLR 2013; `class13Mapping.mat`). Id 0 means "unlabelled" on all three levels.
 """
 
 from functools import cache

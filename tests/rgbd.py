@@ -1,0 +1,25 @@
+"""Tiny RGB-D scenes for tests, made with NumPy alone so that a reader is never tested against its own writer."""
+
+import numpy as np
+
+# Raw ids of NYU's list (`names` is 1-based): what tests need, spelled out.
+RAW = {"wall": 21, "floor": 11, "table": 19, "bed": 157, "book": 1, "unlabelled": 0}
+
+
+def scene(height=24, width=32, seed=0):
+    """`image` uint8 (h, w, 3), `depth` float32 metres (h, w), `labels` uint16 raw ids (h, w) of a box in a room.
+
+    A wall at 3 m, a floor that comes nearer towards the lower edge, a box at 1.5 m, one unlabelled corner.
+    """
+    rng = np.random.default_rng(seed)
+    depth = np.full((height, width), 3.0, np.float32)
+    labels = np.full((height, width), RAW["wall"], np.uint16)
+    floor = np.arange(height // 2, height)
+    depth[floor] = (3.0 - 2.0 * (floor - height // 2) / height)[:, None]
+    labels[floor] = RAW["floor"]
+    box = np.s_[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3]
+    depth[box] = 1.5
+    labels[box] = RAW["bed"]
+    labels[:3, :3] = RAW["unlabelled"]
+    image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return image, depth + np.float32(0.01) * rng.random((height, width), np.float32), labels

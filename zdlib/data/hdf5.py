@@ -1,0 +1,74 @@
+"""HDF5 files that survive fork and pickling, and whose defects become one line."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from zdlib.errors import ZDError
+
+
+class LazyFile:
+    """A read-only HDF5 file, opened on first use and again in every process that uses it.
+
+    h5py handles are invalid after `fork` and cannot be pickled, and data loaders do both.
+
+    Args:
+        path: the file.
+        fix: what to do when the file is missing or broken; ends the error's line.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], fix: str):
+        self.path = Path(path)
+        self.fix = fix
+        self._file: h5py.File | None = None
+        self._pid = -1
+
+    @property
+    def file(self) -> h5py.File:
+        """The open file.
+
+        Raises:
+            ZDError: no such file, not HDF5, or truncated.
+        """
+        if self._file is None or self._pid != os.getpid():
+            if not self.path.is_file():
+                raise ZDError(f"{self.path}: no such file: {self.fix}")
+            try:
+                self._file = h5py.File(self.path, "r")
+            except OSError as error:
+                reason = "truncated" if "truncated" in str(error) else f"not a readable HDF5 file ({error})"
+                raise ZDError(f"{self.path}: {reason}: {self.fix}") from error
+            self._pid = os.getpid()
+        return self._file
+
+    def dataset(self, key: str, dtype: type | None = None, ndim: int | None = None) -> h5py.Dataset:
+        """The dataset `key`, of the given dtype and number of axes.
+
+        Raises:
+            ZDError: it is missing, no dataset, or of another dtype or number of axes.
+        """
+        found = self.file.get(key)
+        if not isinstance(found, h5py.Dataset):
+            raise ZDError(f"{self.path}: key {key!r} is missing (has: {', '.join(sorted(self.file))}): {self.fix}")
+        if dtype is not None and found.dtype != np.dtype(dtype):
+            raise ZDError(f"{self.path}: {key} has dtype {found.dtype}, expected {np.dtype(dtype)}: {self.fix}")
+        if ndim is not None and found.ndim != ndim:
+            raise ZDError(f"{self.path}: {key} has shape {found.shape}, expected {ndim} axes: {self.fix}")
+        return found
+
+    def read(self, dataset: h5py.Dataset, index: Any) -> Any:
+        """`dataset[index]`.
+
+        Raises:
+            ZDError: the content cannot be read (a damaged file).
+        """
+        try:
+            return dataset[index]
+        except OSError as error:
+            raise ZDError(f"{self.path}: {dataset.name} at {index} is damaged ({error}): {self.fix}") from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "fix": self.fix, "_file": None, "_pid": -1}
