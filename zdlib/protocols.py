@@ -1,0 +1,266 @@
+"""What is compared with what: each evaluation protocol is one named, immutable object.
+
+A protocol moves a number more than a method does, so it is data: which frames, which ground truth, which pixels of it,
+and what is done to a prediction first. Two protocols never share a column of a table.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Float32, Int64
+
+from zdlib.data.sample import Sample
+from zdlib.errors import ZDError
+
+Crop = Literal["none", "eigen", "eigen_kitti", "garg"]
+Frames = Literal["all", "official_test", "contiguous_test"]
+
+# Rows and columns, half open, as shares of the height and width they were given for. Eigen's indoor crop is 45:471,
+# 41:601 of 480×640; the two KITTI crops are published as these very fractions (Garg et al., 2016; Eigen et al., 2014).
+_CROPS: Mapping[str, tuple[float, float, float, float]] = MappingProxyType(
+    {
+        "eigen": (45 / 480, 471 / 480, 41 / 640, 601 / 640),
+        "garg": (0.40810811, 0.99189189, 0.03594771, 0.96405229),
+        "eigen_kitti": (0.3324324, 0.91351351, 0.0359477, 0.96405229),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How predictions are judged on one data set.
+
+    Attributes:
+        name: `<data set>/<protocol>`; tables and files carry it.
+        note: what it is, and what to beware of.
+        source: the paper or code that defines it.
+        min_depth, max_depth: ground truth counts where min_depth < d < max_depth, metres.
+        clip: predictions are clamped to this closed interval, metres, after resizing (infinity to its end, NaN to its
+            beginning); None leaves them as they are, and then a prediction ≤ 0 or not finite is not judged.
+        crop: part of the image that counts.
+        use_mask: whether the data set's own mask (`Sample.mask`) excludes pixels.
+        frames: which frames are averaged over.
+        depth_source: which of NYU's two ground truths; other data sets have one.
+    """
+
+    name: str
+    note: str
+    source: str
+    min_depth: float
+    max_depth: float
+    clip: tuple[float, float] | None
+    crop: Crop
+    use_mask: bool
+    frames: Frames = "all"
+    depth_source: Literal["raw", "inpainted", "only"] = "only"
+
+    @property
+    def dataset(self) -> str:
+        """The part of the name before the slash."""
+        return self.name.partition("/")[0]
+
+    def crop_window(self, height: int, width: int) -> tuple[slice, slice]:
+        """Rows and columns that count in an image of this size.
+
+        Eigen's indoor crop is scaled to sizes other than 480×640 (ZoeDepth's code applies the numbers of 480×640 to
+        every size); the KITTI crops round down, as published.
+        """
+        if self.crop == "none":
+            return slice(0, height), slice(0, width)
+        top, bottom, left, right = _CROPS[self.crop]
+        edges = (top * height, bottom * height, left * width, right * width)
+        rows_columns = [round(edge) if self.crop == "eigen" else int(edge) for edge in edges]
+        return slice(*rows_columns[:2]), slice(*rows_columns[2:])
+
+    def describe(self, height: int, width: int) -> str:
+        """One line for captions: ground truth, range, crop at this image size, masks."""
+        truth = {"raw": "raw ground truth", "inpainted": "in-painted ground truth", "only": "ground truth"}
+        top = f" < {self.max_depth:g} m" if np.isfinite(self.max_depth) else ""
+        parts = [f"{self.name}: {truth[self.depth_source]}", f"{self.min_depth:g} m < d{top}"]
+        if self.crop == "none":
+            parts.append("no crop")
+        else:
+            rows, columns = self.crop_window(height, width)
+            scaled = self.crop == "eigen" and (height, width) != (480, 640)
+            name = {"eigen": "Eigen", "garg": "Garg", "eigen_kitti": "Eigen's KITTI"}[self.crop]
+            parts.append(
+                f"{name} crop rows {rows.start}:{rows.stop}, columns {columns.start}:{columns.stop} of {height}×{width}"
+                + (" (scaled from 480×640)" if scaled else "")
+            )
+        parts.append("data set's masks applied" if self.use_mask else "no masks")
+        return ", ".join(parts)
+
+    def valid(self, sample: Sample) -> Bool[np.ndarray, "h w"]:
+        """The ground-truth pixels that count in this frame."""
+        depth = sample.depth
+        inside = np.zeros(depth.shape, dtype=np.bool_)
+        window = self.crop_window(*depth.shape)
+        inside[window] = (depth[window] > self.min_depth) & (depth[window] < self.max_depth)
+        if self.use_mask and sample.mask is not None:
+            inside &= sample.mask
+        return inside
+
+    def prepare(
+        self, pred: Float[np.ndarray, "ph pw"], sample: Sample
+    ) -> tuple[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+        """Bring a prediction to the ground truth's size and range, and say which pixels count.
+
+        Args:
+            pred: metres, at any size; it is not changed.
+            sample: the frame it was predicted for.
+
+        Returns:
+            The prediction, resized (bilinear, `align_corners=True`) and clamped, and the mask of pixels that count.
+        """
+        pred = resize(np.asarray(pred, dtype=np.float32), sample.depth.shape)
+        valid = self.valid(sample)
+        if self.clip is None:
+            return pred, valid & (pred > 0) & np.isfinite(pred)
+        low, high = (np.float32(end) for end in self.clip)
+        # fmax drops NaN in favour of the other operand, which is the beginning of the range.
+        return np.minimum(np.fmax(pred, low), high), valid
+
+    def select(
+        self,
+        n: int,
+        official_test: Int64[np.ndarray, " t"] | None = None,
+        contiguous_test: Int64[np.ndarray, " c"] | None = None,
+    ) -> Int64[np.ndarray, " k"]:
+        """The frames this protocol averages over, 0-based.
+
+        Args:
+            n: how many frames the data set has.
+            official_test: test frames of NYU's official split.
+            contiguous_test: the last part of the contiguous split, held out by the original paper.
+
+        Raises:
+            ValueError: the protocol needs a split that was not given.
+        """
+        if self.frames == "all":
+            return np.arange(n, dtype=np.int64)
+        chosen = official_test if self.frames == "official_test" else contiguous_test
+        if chosen is None:
+            raise ValueError(f"protocol {self.name}: needs {self.frames}")
+        return chosen
+
+
+def resize(depth: Float32[np.ndarray, "h w"], size: tuple[int, ...]) -> Float32[np.ndarray, "H W"]:
+    """Bilinear with `align_corners=True`, as every depth evaluation of the ZoeDepth family does; may return `depth`."""
+    if depth.shape == tuple(size):
+        return depth
+    tensor = torch.from_numpy(np.ascontiguousarray(depth))[None, None]
+    return F.interpolate(tensor, size=tuple(size), mode="bilinear", align_corners=True)[0, 0].numpy()
+
+
+_ZOEDEPTH = "ZoeDepth (Bhat et al., 2023), Tables 1 and 7, and its evaluation code"
+_ORIGINAL = "the original Zoe-Distill repository's evaluation notebooks"
+_KOCH = "Koch et al., Evaluation of CNN-based single-image depth estimation methods (2018), and its evaluation code"
+_INFINITY = float("inf")
+
+
+def _zoedepth(name: str, low: float, high: float, crop: Crop, note: str) -> Protocol:
+    return Protocol(name, note, _ZOEDEPTH, low, high, (max(low, 1e-3), high), crop, use_mask=True)
+
+
+_NYU_STANDARD = Protocol(
+    name="nyu/standard",
+    note="NYU Depth V2 as ZoeDepth's Table 1 reports it: the 654 official test frames, holes of the sensor stay out.",
+    source=_ZOEDEPTH,
+    min_depth=1e-3,
+    max_depth=10.0,
+    clip=(1e-3, 10.0),
+    crop="eigen",
+    use_mask=False,
+    frames="official_test",
+    depth_source="raw",
+)
+_NYU_PUBLISHED = Protocol(
+    name="nyu/published",
+    note="The original's headline row: every labelled frame, training frames included, in-painted ground truth, and "
+    "in kilometres: its bounds 1e-3 and 10 mean that nothing nearer than 1 m counts and nothing is too far. "
+    "Errors are given in metres here.",
+    source=_ORIGINAL,
+    min_depth=1.0,
+    max_depth=10_000.0,
+    clip=(1.0, 10_000.0),
+    crop="eigen",
+    use_mask=False,
+    frames="all",
+    depth_source="inpainted",
+)
+_KITTI_NOTE = "KITTI Eigen test frames after the KITTI benchmark crop (352×1216)."
+
+_ALL = (
+    _NYU_STANDARD,
+    replace(
+        _NYU_STANDARD,
+        name="nyu/standard-291",
+        note="The standard pixels on the 291 frames that the original held out (137 of them official training frames): "
+        "comparable with no benchmark, but a held-out number for its split.",
+        frames="contiguous_test",
+    ),
+    _NYU_PUBLISHED,
+    replace(
+        _NYU_PUBLISHED,
+        name="nyu/published-291",
+        note="The original's way of counting pixels on the 291 frames that it held out.",
+        frames="contiguous_test",
+    ),
+    Protocol(
+        name="ibims/zoedepth",
+        note="iBims-1 as ZoeDepth's Table 10 reports it. ZoeDepth clamps predictions to [0, 10] m, where a zero has "
+        "an infinite logarithm; the lower end is 1 mm here, which changes no other prediction.",
+        source="ZoeDepth (Bhat et al., 2023), Tables 7 and 10, and its evaluation code",
+        min_depth=0.0,
+        max_depth=10.0,
+        clip=(1e-3, 10.0),
+        crop="eigen",
+        use_mask=True,
+    ),
+    Protocol(
+        name="ibims/published",
+        note="iBims-1 as the original counted it: the same crop, but the data set's masks ignored, nothing nearer than "
+        "1 m, no 10 m cap. Errors are given in metres here.",
+        source=_ORIGINAL,
+        min_depth=1.0,
+        max_depth=10_000.0,
+        clip=(1.0, 10_000.0),
+        crop="eigen",
+        use_mask=False,
+    ),
+    Protocol(
+        name="ibims/koch",
+        note="iBims-1 as its authors evaluate: masks, every distance, no crop, no clamping.",
+        source=_KOCH,
+        min_depth=0.0,
+        max_depth=_INFINITY,
+        clip=None,
+        crop="none",
+        use_mask=True,
+    ),
+    _zoedepth("sunrgbd/zoedepth", 1e-3, 8.0, "eigen", "SUN RGB-D, 5050 test frames."),
+    _zoedepth("diode_indoor/zoedepth", 1e-3, 10.0, "eigen", "DIODE Indoor, 325 validation frames."),
+    _zoedepth("hypersim/zoedepth", 1e-3, 80.0, "eigen", "HyperSim, 7690 test frames, planar depth."),
+    _zoedepth("kitti/zoedepth", 1e-3, 80.0, "garg", _KITTI_NOTE),
+    _zoedepth("vkitti2/zoedepth", 1e-3, 80.0, "garg", "Virtual KITTI 2, 1701 frames after the KITTI benchmark crop."),
+    _zoedepth("ddad/zoedepth", 1e-3, 80.0, "garg", "DDAD, 3950 validation frames."),
+    _zoedepth("diml_outdoor/zoedepth", 2.0, 80.0, "garg", "DIML Outdoor, 500 test frames."),
+    _zoedepth("diode_outdoor/zoedepth", 1e-3, 80.0, "garg", "DIODE Outdoor, 446 validation frames."),
+)
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({protocol.name: protocol for protocol in _ALL})
+
+
+def get(name: str) -> Protocol:
+    """The protocol of this name.
+
+    Raises:
+        ZDError: there is none; the known names are listed.
+    """
+    if name not in PROTOCOLS:
+        raise ZDError(f"{name}: no such evaluation protocol: choose one of {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
