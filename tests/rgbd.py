@@ -1,5 +1,6 @@
 """Tiny RGB-D scenes for tests, made with NumPy alone so that a reader is never tested against its own writer."""
 
+import h5py
 import numpy as np
 
 # Raw ids of NYU's list (`names` is 1-based): what tests need, spelled out.
@@ -23,3 +24,31 @@ def scene(height=24, width=32, seed=0):
     labels[:3, :3] = RAW["unlabelled"]
     image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     return image, depth + np.float32(0.01) * rng.random((height, width), np.float32), labels
+
+
+def write_nyu_mat(path, frames, names, *, scenes=None, types=None):
+    """Write `frames` (as `scene` gives them) with h5py, from NYU's list of keys alone."""
+    count = len(frames)
+    texts = {
+        "names": names,
+        "scenes": scenes or [f"bedroom_{i:04d}" for i in range(count)],
+        "sceneTypes": types or ["bedroom"] * count,
+        "rawRgbFilenames": [f"bedroom/r-{i}.ppm" for i in range(count)],
+        "rawDepthFilenames": [f"bedroom/d-{i}.pgm" for i in range(count)],
+    }
+    with h5py.File(path, "w") as file:
+        file["images"] = np.stack([image.transpose(2, 1, 0) for image, _, _ in frames])
+        file["depths"] = np.stack([depth.T for _, depth, _ in frames])
+        # A sensor's hole, so that the two depths differ.
+        file["rawDepths"] = np.stack([np.where(depth < 1.6, 0, depth).astype(np.float32).T for _, depth, _ in frames])
+        file["labels"] = np.stack([labels.T for _, _, labels in frames])
+        file["instances"] = np.stack([(labels.T > 0).astype(np.uint8) for _, _, labels in frames])
+        file["accelData"] = np.zeros((4, count))
+        for key, values in texts.items():
+            cells = file.create_dataset(key, (1, len(values)), h5py.ref_dtype)
+            for i, text in enumerate(values):
+                stored = file.create_dataset(
+                    f"#refs#/{key}{i}", data=np.frombuffer(text.encode("utf-16-le"), "<u2")[:, None]
+                )
+                cells[0, i] = stored.ref
+    return path

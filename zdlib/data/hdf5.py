@@ -70,5 +70,26 @@ class LazyFile:
         except OSError as error:
             raise ZDError(f"{self.path}: {dataset.name} at {index} is damaged ({error}): {self.fix}") from error
 
+    def strings(self, key: str) -> list[str]:
+        """MATLAB's cell array of strings: references to arrays of UTF-16 units.
+
+        Raises:
+            ZDError: it is missing or holds something else.
+        """
+        references = self.dataset(key)
+        if h5py.check_ref_dtype(references.dtype) is not h5py.Reference:
+            raise ZDError(f"{self.path}: {key} has dtype {references.dtype}, expected object references: {self.fix}")
+        try:
+            return [_text(self.file[reference]) for reference in np.asarray(references[()]).ravel()]
+        except (OSError, ValueError, TypeError, UnicodeDecodeError) as error:
+            raise ZDError(f"{self.path}: {key} holds a broken reference ({error}): {self.fix}") from error
+
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "fix": self.fix, "_file": None, "_pid": -1}
+
+
+def _text(characters: h5py.Dataset) -> str:
+    # MATLAB stores an empty array as its two sizes, marked by an attribute.
+    if characters.attrs.get("MATLAB_empty"):
+        return ""
+    return characters[()].astype("<u2").tobytes().decode("utf-16-le")

@@ -200,11 +200,10 @@ class Store:
         """Decode one image.
 
         Raises:
-            IndexError: outside the store.
-            ZDError: the file is damaged.
+            ZDError: outside the store, or the file is damaged.
         """
         if not 0 <= index < len(self):
-            raise IndexError(f"{self.path}: image {index} of {len(self)}")
+            raise ZDError(f"{self.path}: image {index} is outside 0..{len(self) - 1}: choose one inside")
         stored = self._source.file
         optional = {key: self._picture(key, index) for key in ("mask_invalid", "mask_transp", "edges") if key in stored}
         planes = {
