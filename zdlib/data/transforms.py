@@ -65,7 +65,11 @@ class Augmentation:
         """
         curve = (np.arange(256) / 255) ** self.gamma
         tables = np.clip(np.outer(self.gains, curve), 0, 1).astype(np.float32)
-        return np.stack([table[image[..., channel]] for channel, table in enumerate(tables)])
+        values = np.empty((3, *image.shape[:2]), np.float32)
+        for channel, table in enumerate(tables):
+            # Every index is inside; "clip" only spares `take` the copy it makes before it can raise.
+            np.take(table, image[..., channel], out=values[channel], mode="clip")
+        return values
 
 
 def _rotate(picture: np.ndarray, degrees: float, resampling: Image.Resampling) -> np.ndarray:
