@@ -84,4 +84,4 @@ def test_it_is_fast_enough_for_one_core():
         image, _, _ = augmentation.move(before)
         augmentation.colour(image)
         best = min(best, time.process_time() - start)
-    assert best < 0.004  # 2.5 ms measured; processor time, so that other processes do not count
+    assert best < 0.006  # 2.5 ms measured; processor time, so that other processes count for little
