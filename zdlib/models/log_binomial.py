@@ -1,0 +1,82 @@
+"""Stage 4: the distribution over bins, and its mean (Bhat et al., 2023, equation 3), without holding it in memory."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from zdlib.models.dpt import resize
+
+
+def log_binomial_depth(
+    raw: Float[Tensor, "b 4 h w"], centres: Float[Tensor, "b k h2 w2"], min_temperature: float, max_temperature: float
+) -> Float[Tensor, "b 1 h w"]:
+    """Mean bin centre at every pixel under a binomial distribution with a temperature.
+
+    Args:
+        raw: the output layer's four channels; softplus makes them positive, their first pair gives the binomial's p,
+            the second its temperature t.
+        centres: metres, upsampled to (h, w) here.
+        min_temperature: of t.
+        max_temperature: of t.
+
+    The K probabilities are softmax_k((ln C(K-1, k) + k ln p + (K-1-k) ln(1-p)) / t): linear in the three maps
+    (1/t, ln p/t, ln(1-p)/t), which is all that has to be kept for the backward pass.
+    """
+    a, b, c, d = (F.softplus(raw.float()) + 1e-4).unbind(1)  # b h w each
+    p = a / (a + b)
+    t = min_temperature + (max_temperature - min_temperature) * c / (c + d)
+    maps = torch.stack([1 / t, p.clamp(1e-4, 1).log() / t, (1 - p).clamp(1e-4, 1).log() / t], dim=1)  # b 3 h w
+    basis = binomial_basis(centres.shape[1]).to(maps)
+    return _MeanBin.apply(maps, centres.float(), basis)
+
+
+def binomial_basis(n_bins: int) -> Float[Tensor, "k 3"]:
+    """Columns: ln C(n, k) by Stirling's formula without its square root (as the reference), k, and n - k; n = K - 1."""
+    n, eps = n_bins - 1, 1e-7
+    k = torch.arange(n_bins, dtype=torch.float64)
+    stirling = (n + eps) * torch.tensor(n + eps).log() - (k + eps) * (k + eps).log() - (n - k) * (n - k + eps).log()
+    return torch.stack([stirling, k, n - k], dim=1)
+
+
+class _MeanBin(torch.autograd.Function):
+    """Σ_k softmax_k(basis · maps) · up(centres)_k, one image at a time.
+
+    Written out, autograd would keep five K × h × w tensors an image. Here the probabilities P are made again in the
+    backward pass: ∂y/∂maps_j = E[basis_j · centre] - E[basis_j] · y, ∂y/∂centres = P.
+    """
+
+    @staticmethod
+    def forward(ctx, maps: Tensor, centres: Tensor, basis: Tensor) -> Tensor:
+        ctx.save_for_backward(maps, centres, basis)
+        size = maps.shape[2:]
+        means = [
+            (_probabilities(m, basis) * resize(c[None], size)[0].flatten(1)).sum(0)
+            for m, c in zip(maps, centres, strict=True)
+        ]
+        return torch.stack(means).view(-1, 1, *size)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        maps, centres, basis = ctx.saved_tensors
+        size = maps.shape[2:]
+        to_maps, to_centres = torch.empty_like(maps), torch.empty_like(centres)
+        for i, (m, c, g) in enumerate(zip(maps, centres, gradient.flatten(1), strict=True)):
+            probabilities = _probabilities(m, basis)
+            weighted = probabilities * resize(c[None], size)[0].flatten(1)
+            covariance = basis.T @ weighted - (basis.T @ probabilities) * weighted.sum(0)
+            to_maps[i] = (g * covariance).view_as(m)
+            to_centres[i] = _resize_backward((g * probabilities).view(1, -1, *size), c.shape)
+        return to_maps, to_centres, None
+
+
+def _probabilities(maps: Float[Tensor, "3 h w"], basis: Float[Tensor, "k 3"]) -> Float[Tensor, "k hw"]:
+    return (basis @ maps.flatten(1)).softmax(0)
+
+
+def _resize_backward(gradient: Float[Tensor, "1 k h w"], shape: torch.Size) -> Float[Tensor, "k h2 w2"]:
+    """Transpose of `resize` to the gradient's size from `shape`."""
+    if gradient.shape[1:] == shape:
+        return gradient[0]
+    return torch.ops.aten.upsample_bilinear2d_backward(gradient, gradient.shape[2:], (1, *shape), True)[0]

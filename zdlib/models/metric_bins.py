@@ -1,0 +1,179 @@
+"""Stage 3: decoder features → adaptive bins → metric depth (Bhat et al., "ZoeDepth", 2023, section 3.2)."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from zdlib.models.architecture import Architecture
+from zdlib.models.dpt import DecoderFeatures, resize
+from zdlib.models.log_binomial import log_binomial_depth
+
+Route = Int[Tensor, " b"]  # each image's domain
+
+
+class DomainMLP(nn.ModuleList):
+    """Two 1×1 convolutions with an activation between, one such pair a domain; each image goes through its own.
+
+    With several domains, every image's weights are gathered by its route: one batched product, without asking the
+    device for the route's value.
+    """
+
+    def __init__(self, domains: int, inputs: int, hidden: int, outputs: int, activation: type[nn.Module] = nn.ReLU):
+        super().__init__(
+            nn.Sequential(nn.Conv2d(inputs, hidden, 1), activation(), nn.Conv2d(hidden, outputs, 1))
+            for _ in range(domains)
+        )
+
+    def layer(
+        self, number: int, x: Float[Tensor, "b c h w"], route: Route, inputs: slice = slice(None), bias: bool = True
+    ) -> Float[Tensor, "b c2 h w"]:
+        """Convolution `number` (0 or 2), or the part of it that reads the input channels `inputs`."""
+        convolutions = [mlp[number] for mlp in self]
+        if len(convolutions) == 1:
+            return F.conv2d(x, convolutions[0].weight[:, inputs], convolutions[0].bias if bias else None)
+        weight = torch.stack([c.weight[:, inputs, 0, 0] for c in convolutions])[route]  # b out in
+        y = weight @ x.flatten(2)
+        if bias:
+            y = y + torch.stack([c.bias for c in convolutions])[route][:, :, None]
+        return y.unflatten(2, x.shape[2:])
+
+    def forward(self, x: Float[Tensor, "b c h w"], route: Route) -> Float[Tensor, "b c2 h w"]:
+        """Linear, activation, linear."""
+        return self.layer(2, self[0][1](self.layer(0, x, route)), route)
+
+
+def attract(
+    centres: Float[Tensor, "b k h w"], attractors: Float[Tensor, "b n h w"], config: Architecture
+) -> Float[Tensor, "b k h w"]:
+    """Move every bin centre towards every attractor (equations 1 and 2)."""
+    total = torch.zeros_like(centres)
+    for attractor in attractors.unbind(1):
+        distance = attractor[:, None] - centres
+        power = distance.abs() ** config.attractor_gamma
+        if config.attractor_type == "inv":
+            total = total + distance / (1 + config.attractor_alpha * power)
+        else:
+            total = total + distance * torch.exp(-config.attractor_alpha * power)
+    return centres + (total / attractors.shape[1] if config.attractor_kind == "mean" else total)
+
+
+class MetricBins(nn.Module):
+    """Seed bins at the bottleneck, refined at each finer level; a distribution over them at every pixel.
+
+    Args:
+        config: every variant of the papers is a field there.
+
+    All layers are pointwise (1×1 convolutions). With K bins, embeddings of E channels, decoder maps of C:
+        seed: bottleneck → K widths or centres; level i: map → embedding e_i; e_i + up(e_{i-1}) → n_i attractors.
+    """
+
+    def __init__(self, config: Architecture):
+        super().__init__()
+        self.config = config
+        c, e, k, d = config.decoder_channels, config.bin_embedding_dim, config.n_bins, len(config.domains)
+        hidden = config.projector_hidden
+        levels = len(config.n_attractors)
+        self.conv = nn.Conv2d(c, c, 1)
+        if config.head != "naive":
+            n_seed = k if config.head == "attractor" else k // 2**levels
+            self.seed_bins = DomainMLP(d, c, hidden or c, n_seed)
+            self.seed_projector = DomainMLP(1, c, hidden or e, e)
+            self.projectors = nn.ModuleList(DomainMLP(1, c, hidden or e, e) for _ in range(levels))
+            outputs = self._level_outputs(n_seed)
+            self.refiners = nn.ModuleList(DomainMLP(d, e, e, n) for n in outputs)
+        self.n_fine = 33 if config.rel_depth_in_output else 32
+        inputs = self.n_fine + (0 if config.head == "naive" else e)
+        outputs_per_pixel = 1 if config.head == "naive" else 4 if config.output == "log_binomial" else k
+        self.output = DomainMLP(d, inputs, inputs // config.bottleneck, outputs_per_pixel, nn.GELU)
+        limits = torch.tensor([[domain.min_depth, domain.max_depth] for domain in config.domains])
+        self.register_buffer("limits", limits, persistent=False)
+
+    def _level_outputs(self, n_seed: int) -> list[int]:
+        """Channels of each level's refiner."""
+        if self.config.head == "splitter":
+            return [2 * n_seed * 2**level for level in range(len(self.config.n_attractors))]
+        pair = 2 if self.config.bin_type in ("normed", "hybrid2") else 1
+        return [pair * n for n in self.config.n_attractors]
+
+    def forward(
+        self, features: DecoderFeatures, route: Route
+    ) -> tuple[Float[Tensor, "b 1 h w"], Float[Tensor, "b k h2 w2"] | None]:
+        """Metric depth at network resolution, and the bin centres it was made from (finest level; None if naive)."""
+        fine, size = features.fine, features.fine.shape[2:]
+        if self.config.rel_depth_in_output:
+            fine = torch.cat([fine, self._rel_depth(features.rel_depth)], dim=1)  # b 33 H W
+        if self.config.head == "naive":
+            return F.softplus(self.output(fine, route)), None
+        centres, embedding = self.bins(features, route)
+        # The first layer is linear: its share that reads the embedding runs before the upsampling.
+        coarse = self.output.layer(0, embedding, route, slice(self.n_fine, None), bias=False)  # b hidden H/2 W/2
+        hidden = self.output.layer(0, fine, route, slice(0, self.n_fine)) + resize(coarse, size)
+        logits = self.output.layer(2, F.gelu(hidden), route)
+        if self.config.output == "log_binomial":
+            depth = log_binomial_depth(logits, centres, self.config.min_temperature, self.config.max_temperature)
+        else:
+            depth = (logits.softmax(1) * resize(centres, size)).sum(1, keepdim=True)
+        return depth, centres
+
+    def _rel_depth(self, rel: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
+        if not self.config.inverse_rel_depth:
+            return rel
+        rel = 1 / (rel + 1e-6)
+        return (rel - rel.min()) / (rel.max() - rel.min())
+
+    def bins(
+        self, features: DecoderFeatures, route: Route
+    ) -> tuple[Float[Tensor, "b k h w"], Float[Tensor, "b e h w"]]:
+        """Bin centres and embedding at the finest level (H/2, W/2)."""
+        x = self.conv(features.bottleneck)  # b c H/32 W/32
+        first = torch.zeros_like(route)  # the projectors are shared by all domains
+        bins = self._seed(self.seed_bins(x, route), route)
+        embedding = self.seed_projector(x, first)
+        for projector, refiner, level in zip(self.projectors, self.refiners, features.fused, strict=True):
+            size, previous = level.shape[2:], embedding
+            embedding = projector(level, first)  # b e h w
+            raw = refiner(embedding + resize(previous, size), route)
+            bins = self._refine(resize(bins, size), raw)
+        return self._centres(bins, route), embedding
+
+    def _interval(self, route: Route) -> tuple[Tensor, Tensor]:
+        """Minimum and extent of each image's domain, (b, 1, 1, 1)."""
+        low, high = self.limits[route][:, :, None, None, None].unbind(1)
+        return low, high - low
+
+    def _seed(self, raw: Float[Tensor, "b k h w"], route: Route) -> Float[Tensor, "b k h w"]:
+        """First centres (metres, or shares of the interval if the attractors are normed); widths for the splitter."""
+        kind = self.config.bin_type
+        low, extent = self._interval(route)
+        if kind in ("softplus", "hybrid2"):
+            seed = F.softplus(raw)
+            return seed if kind == "softplus" or self.config.head == "splitter" else (seed - low) / extent
+        widths = F.relu(raw) + 1e-3
+        widths = widths / widths.sum(1, keepdim=True)
+        if self.config.head == "splitter":
+            return widths
+        middles = widths.cumsum(1) - widths / 2
+        return middles if kind == "normed" else middles * extent + low
+
+    def _refine(self, bins: Float[Tensor, "b k h w"], raw: Float[Tensor, "b n h w"]) -> Float[Tensor, "b k2 h w"]:
+        """One level: attract the centres, or split every bin in two."""
+        if self.config.head == "splitter":
+            shares = F.softmax(raw.unflatten(1, (bins.shape[1], 2)), dim=2)  # b k 2 h w
+            return (bins[:, :, None] * shares).flatten(1, 2)
+        if self.config.bin_type in ("softplus", "hybrid1"):
+            return attract(bins, F.softplus(raw), self.config)
+        pairs = (F.relu(raw) + 1e-3).unflatten(1, (-1, 2))  # b n 2 h w
+        points = pairs[:, :, 0] / pairs.sum(2) if self.config.normalise_attractors else pairs[:, :, 0]
+        return attract(bins, points, self.config)
+
+    def _centres(self, bins: Float[Tensor, "b k h w"], route: Route) -> Float[Tensor, "b k h w"]:
+        """Metres."""
+        low, extent = self._interval(route)
+        bounded = self.config.bin_type in ("normed", "hybrid2")
+        if self.config.head == "splitter":
+            middles = bins.cumsum(1) - bins / 2
+            return low + (middles * extent if self.config.bin_type in ("normed", "hybrid1") else middles)
+        if not bounded:
+            return bins
+        return (low + bins.sort(dim=1).values * extent).clamp(low, low + extent)

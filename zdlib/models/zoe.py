@@ -1,0 +1,104 @@
+"""The whole network: image → features → bins → metric depth, and in training also segmentation."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zdlib.config import ModelConfig
+from zdlib.errors import ZDError
+from zdlib.models.architecture import Architecture
+from zdlib.models.backbones import build_encoder
+from zdlib.models.dpt import DPTDecoder, resize
+from zdlib.models.metric_bins import MetricBins
+from zdlib.models.segmentation import UNetHead
+
+
+@dataclass
+class ZoeOutput:
+    """What a forward pass gives, all at network resolution.
+
+    Attributes:
+        metric_depth: in the unit the model was trained in (metres, but for the published recipe).
+        rel_depth: relative inverse depth, of arbitrary scale and shift.
+        segmentation: class logits; None unless the U-Net was built and ran.
+        bin_centres: of the finest level; None for the naive head.
+        domain_logits: the router's; None for a model of one domain.
+    """
+
+    metric_depth: Float[Tensor, "b 1 h w"]
+    rel_depth: Float[Tensor, "b 1 h w"]
+    segmentation: Float[Tensor, "b 14 h w"] | None = None
+    bin_centres: Float[Tensor, "b k h2 w2"] | None = None
+    domain_logits: Float[Tensor, "b d"] | None = None
+
+
+def network_size(image: tuple[int, int], target: tuple[int, int], keep_aspect_ratio: bool) -> tuple[int, int]:
+    """The (height, width) an image of that size is resized to: MiDaS' rule "minimal, multiple of 32".
+
+    With the aspect ratio kept, the side that has to change less decides the scale.
+    """
+    scale_h, scale_w = target[0] / image[0], target[1] / image[1]
+    if keep_aspect_ratio:
+        scale_h = scale_w = scale_w if abs(1 - scale_w) < abs(1 - scale_h) else scale_h
+    return round(scale_h * image[0] / 32) * 32, round(scale_w * image[1] / 32) * 32
+
+
+class ZoeDepth(nn.Module):
+    """ZoeDepth, and with `segmentation` Zoe-Distill as it is trained.
+
+    Args:
+        config: the architecture.
+        segmentation: build the U-Net. It runs in training mode, or when asked for; the depth is the same without it.
+    """
+
+    def __init__(self, config: Architecture, segmentation: bool = False):
+        super().__init__()
+        self.config = config
+        self.encoder = build_encoder(config.encoder, config.encoder_weights)
+        self.decoder = DPTDecoder(self.encoder.channels, config.decoder_channels)
+        self.head = MetricBins(config)
+        # Last, so that equal seeds give equal depth networks with and without it.
+        self.unet = UNetHead(config.decoder_channels, config.segmentation_channels) if segmentation else None
+
+    def forward(self, images: Float[Tensor, "b 3 h w"], segmentation: bool | None = None) -> ZoeOutput:
+        """Predict from RGB images in [0, 1], of any size.
+
+        Args:
+            images: resized to the network's size and normalised here.
+            segmentation: run the U-Net; None means in training mode only.
+
+        Raises:
+            ZDError: `segmentation` of a model that was built without it.
+        """
+        if segmentation and self.unet is None:
+            raise ZDError("this model has no segmentation head: build or load it with segmentation=True")
+        run_unet = self.unet is not None and (self.training if segmentation is None else segmentation)
+        size = network_size(images.shape[2:], self.config.input_size, self.config.keep_aspect_ratio)
+        x = (resize(images, size) - 0.5) / 0.5  # b 3 H W, in [-1, 1]
+        levels = self.encoder(x)  # b c_i H/s W/s for s = 4, 8, 16, 32
+        features = self.decoder(levels)
+        route = torch.zeros(len(images), dtype=torch.long, device=images.device)
+        depth, centres = self.head(features, route)
+        logits = self.unet(features) if run_unet else None
+        return ZoeOutput(depth, features.rel_depth, logits, centres)
+
+    def parameter_groups(self, lr: float, encoder_lr_factor: float) -> list[dict[str, Any]]:
+        """Groups for AdamW: the encoder learns at `lr / encoder_lr_factor`, decoder and heads at `lr`."""
+        heads = [p for part in (self.head, self.unet) if part is not None for p in part.parameters()]
+        return [
+            {"name": "encoder", "params": list(self.encoder.parameters()), "lr": lr / encoder_lr_factor},
+            {"name": "decoder", "params": list(self.decoder.parameters()), "lr": lr},
+            {"name": "heads", "params": heads, "lr": lr},
+        ]
+
+
+def build_model(config: ModelConfig, segmentation: bool = False) -> ZoeDepth:
+    """The model of a profile's `model` section (or of an `Architecture`), in training mode.
+
+    Raises:
+        ZDError: unknown encoder, or its weights cannot be had.
+    """
+    return ZoeDepth(Architecture.model_validate(config.model_dump()), segmentation)
