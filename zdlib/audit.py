@@ -1,8 +1,8 @@
 """What the original's split, averaging and unit do to its numbers, as arithmetic anybody can repeat.
 
-Facts about the original repository (commit 512f0ad): it trains on the first 1158 of NYU's 1449 labelled frames, averages
-its NYU row over all 1449, and divides depths that are already in metres by 1000 while it compares them with limits
-written for metres.
+Facts about the original repository (commit 512f0ad): it trains on the first 1158 of NYU's 1449 labelled frames,
+averages its NYU row over all 1449, and divides depths that are already in metres by 1000 while it compares them with
+limits written for metres.
 """
 
 from pathlib import Path

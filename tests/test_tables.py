@@ -1,0 +1,120 @@
+"""Numbers as text: stored whole, shown rounded, the best bold only among rows that can be compared."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from zdlib import tables
+from zdlib.errors import ZDError
+from zdlib.paths import RunPaths
+
+FRAME = pd.DataFrame(
+    {
+        "protocol": ["standard", "standard", "published", "standard"],
+        "method": ["a", "b <i>", "c", "d"],
+        "delta1": [0.90012, 0.9004, 0.99, np.nan],
+        "abs_rel": [0.12345678901234, 0.2, 0.01, 0.3],
+        "params": [1234567, 3, 4, 5],
+    }
+)
+
+
+@pytest.fixture
+def paths(tmp_path, monkeypatch) -> RunPaths:
+    (tmp_path / "profiles").mkdir()
+    monkeypatch.setenv("ZD_ROOT", str(tmp_path))
+    return RunPaths("t")
+
+
+def test_stored_numbers_keep_their_digits(paths):
+    tables.save_table(FRAME, "x", paths, caption="Caption.", compare=["protocol"])
+    back = pd.read_csv(paths.tables / "x.csv")
+    pd.testing.assert_frame_equal(back, FRAME, check_exact=True)
+    stored = json.loads((paths.tables / "x.json").read_text())
+    assert stored["caption"] == "Caption."
+    assert stored["compare"] == ["protocol"]
+    assert stored["rows"][0]["abs_rel"] == 0.12345678901234
+    assert stored["rows"][3]["delta1"] is None
+
+
+def test_best_is_bold_among_comparable_rows_only():
+    best = tables.best_cells(FRAME, ["protocol"])
+    assert best[:, 2].tolist() == [True, True, False, False]  # equal as shown; a group of one has no best
+    assert best[:, 3].tolist() == [True, False, False, False]  # lower is better
+    assert not best[:, [0, 1, 4]].any()
+    assert tables.best_cells(FRAME, [])[:, 2].tolist() == [False, False, True, False]
+    assert not tables.best_cells(FRAME, None).any()
+
+
+def test_html_is_escaped_headed_and_always_the_same(paths):
+    first = tables.save_table(FRAME, "x", paths, caption="d < 10 m", compare=["protocol"]).to_html()
+    again = tables.save_table(FRAME, "x", paths, caption="d < 10 m", compare=["protocol"]).to_html()
+    assert first == again
+    assert "b &lt;i&gt;" in first
+    assert "d &lt; 10 m" in first
+    assert ">δ1</th>" in first
+    assert ">1,234,567</td>" in first
+    assert ">0.123</td>" in first
+    assert ">–</td>" in first
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "text"),
+    [
+        (0.12345, "abs_rel", "0.123"),
+        (105.73416, "params_m", "105.7"),
+        (1449, "images", "1,449"),
+        (np.int64(12), "images", "12"),
+        (np.float32(0.5), "delta1", "0.500"),
+        (None, "rmse", "–"),
+        (float("nan"), "rmse", "–"),
+        (True, "measured", "yes"),
+        ("text", "method", "text"),
+    ],
+)
+def test_cell(value, column, text):
+    assert tables.cell(value, column) == text
+
+
+def test_markdown_table(paths):
+    tables.save_table(FRAME, "x", paths, caption="Caption.", compare=["protocol"])
+    lines = tables.markdown(json.loads((paths.tables / "x.json").read_text())).splitlines()
+    assert lines[0] == "| protocol | method | δ1 | AbsRel | parameters |"
+    assert lines[1] == "|---|---|---:|---:|---:|"
+    assert lines[2] == "| standard | a | **0.900** | **0.123** | 1,234,567 |"
+    assert lines[5] == "| standard | d | – | 0.300 | 5 |"
+    assert lines[-1] == "*Caption.*"
+
+
+README = "# Title\n\n<!-- results:begin (generated) -->\nold\n<!-- results:end -->\n\nrest\n"
+
+
+def write_readme_tables(paths):
+    for name in tables.README_TABLES:
+        tables.save_table(FRAME, name, paths, caption=f"Table {name}.", compare=["protocol"])
+
+
+def test_readme_block_is_rewritten_and_checked(paths, tmp_path, capsys):
+    write_readme_tables(paths)
+    readme = tmp_path / "README.md"
+    readme.write_text(README)
+    assert tables.main(["readme", "--profile", "t", "--check"]) == 1
+    assert "stale" in capsys.readouterr().err
+    assert readme.read_text() == README
+    assert tables.main(["readme", "--profile", "t"]) == 0
+    text = readme.read_text()
+    assert text.startswith("# Title\n\n<!-- results:begin (generated) -->\n| protocol |")
+    assert text.endswith("<!-- results:end -->\n\nrest\n")
+    assert "old" not in text
+    assert text.count("*Table ") == len(tables.README_TABLES)
+    assert tables.main(["readme", "--profile", "t", "--check"]) == 0
+
+
+def test_readme_without_markers_or_results_is_one_line(paths, tmp_path, capsys):
+    (tmp_path / "README.md").write_text("nothing here\n")
+    assert tables.main(["readme", "--profile", "t"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(ZDError, match="no such file"):
+        tables.refreshed_readme(README, paths)

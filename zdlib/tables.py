@@ -1,0 +1,211 @@
+"""Tables: how they look in a notebook, how they are stored, and the README's block of results.
+
+python -m zdlib.tables readme          # rewrite the block in README.md from results/demo
+python -m zdlib.tables readme --check  # exit status 1 if it is stale
+"""
+
+import argparse
+import html
+import re
+import sys
+from collections.abc import Hashable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from zdlib.errors import ZDError
+from zdlib.io import read_json, write_csv, write_json, write_text
+from zdlib.paths import RunPaths, repo_root
+
+HEADERS = {
+    "delta1": "δ1",
+    "delta2": "δ2",
+    "delta3": "δ3",
+    "abs_rel": "AbsRel",
+    "sq_rel": "SqRel [m]",
+    "rmse": "RMSE [m]",
+    "rmse_log": "RMSElog",
+    "log10": "log10",
+    "silog": "SILog",
+    "params_m": "params [M]",
+    "params": "parameters",
+    "miou": "mIoU",
+    "pixel_accuracy": "pixel acc.",
+    "mean_accuracy": "mean acc.",
+    "trained_on": "trained on [%]",
+    "dde_0": "DDE 0 [%]",
+    "dde_minus": "DDE − [%]",
+    "dde_plus": "DDE + [%]",
+    "dbe_acc": "DBE acc. [px]",
+    "dbe_com": "DBE comp. [px]",
+    "pe_fla": "PE fla [cm]",
+    "pe_ori": "PE ori [°]",
+    "boundary_f1": "boundary F1",
+}
+HIGHER = {"delta1", "delta2", "delta3", "miou", "pixel_accuracy", "mean_accuracy", "dde_0", "boundary_f1"}
+LOWER = {"abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog"}
+LOWER |= {"dde_minus", "dde_plus", "dbe_acc", "dbe_com", "pe_fla", "pe_ori"}
+_DECIMALS = {
+    "params_m": 1,
+    "trained_on": 0,
+    "silog": 2,
+    "dde_0": 1,
+    "dde_minus": 1,
+    "dde_plus": 1,
+    "pe_ori": 1,
+    "pe_fla": 1,
+}
+
+# The README's headline tables, in order.
+README_TABLES = ("nyu_depth", "nyu_segmentation", "ibims_depth")
+_BLOCK = re.compile(r"(<!-- results:begin[^\n]*-->\n).*?(<!-- results:end -->)", re.DOTALL)
+
+
+def save_table(
+    frame: pd.DataFrame, name: str, paths: RunPaths, *, caption: str, compare: Sequence[str] | None = None
+) -> Styler:
+    """Write `results/<profile>/tables/<name>.csv` and `.json`, and give the table to show.
+
+    Args:
+        frame: one row a line of the table; metric columns by their machine names (`HEADERS`).
+        name: file name without suffix.
+        paths: where the profile's results go.
+        caption: what it shows, on which data, and where quoted rows come from.
+        compare: columns whose values must be equal for two rows to be comparable; the best value of each metric among
+            comparable rows is bold. Empty: all rows are. None: nothing is bold.
+
+    Raises:
+        ZDError: the folder cannot be written, or the disk is full.
+    """
+    frame = frame.reset_index(drop=True)
+    write_csv(paths.tables / f"{name}.csv", frame)
+    rows = [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
+    content = {"name": name, "caption": caption, "columns": list(frame.columns), "rows": rows}
+    write_json(paths.tables / f"{name}.json", content | {"compare": None if compare is None else list(compare)})
+    return style(frame, name, caption, compare)
+
+
+def style(frame: pd.DataFrame, name: str, caption: str, compare: Sequence[str] | None = None) -> Styler:
+    """A table as the notebooks show it: caption above, no index, three decimals, best comparable values in bold."""
+    best = best_cells(frame, compare)
+    styler = frame.style.hide(axis="index").set_caption(html.escape(caption)).set_uuid(name)
+    for column in frame.columns:
+        styler = styler.format(partial(cell, column=column), subset=[column], escape="html")
+    styler = styler.apply(lambda _: np.where(best, "font-weight: bold", ""), axis=None)
+    numeric = [c for c in frame.columns if pd.api.types.is_numeric_dtype(frame[c]) and frame[c].dtype != bool]
+    aligned = {"left": [c for c in frame.columns if c not in numeric], "right": numeric}
+    for side, columns in aligned.items():
+        styler = styler.set_properties(subset=columns, **{"text-align": side})  # type: ignore[arg-type]
+    styler = styler.set_table_styles(
+        [
+            {"selector": "caption", "props": "caption-side: top; text-align: left; padding-bottom: 0.4em"},
+            {"selector": "th", "props": "text-align: left"},
+        ]
+    )
+    return styler.format_index(_header, axis="columns")
+
+
+def best_cells(frame: pd.DataFrame, compare: Sequence[str] | None) -> np.ndarray:
+    """True where a metric's value is the best of its group of comparable rows (shown as equal counts as equal).
+
+    A group of one row has no best.
+    """
+    best = np.zeros(frame.shape, dtype=bool)
+    if compare is None:
+        return best
+    groups = (
+        frame.groupby(list(compare), dropna=False, sort=False).indices.values() if compare else [np.arange(len(frame))]
+    )
+    for position, column in enumerate(frame.columns):
+        if column not in HIGHER | LOWER:
+            continue
+        values = frame[column].to_numpy(dtype=float).round(_DECIMALS.get(column, 3))
+        for rows in groups:
+            if np.count_nonzero(~np.isnan(values[rows])) > 1:
+                top = np.nanmax(values[rows]) if column in HIGHER else np.nanmin(values[rows])
+                best[rows, position] = values[rows] == top
+    return best
+
+
+def cell(value: Any, column: Hashable) -> str:
+    """One value as text: three decimals for a number, thousands separated, – for nothing."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return "–"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    if isinstance(value, float | np.floating):
+        return f"{value:.{_DECIMALS.get(str(column), 3)}f}"
+    return str(value)
+
+
+def markdown(table: dict[str, Any]) -> str:
+    """A stored table (`<name>.json`) as GitHub's Markdown, best comparable values in bold, caption below."""
+    frame = pd.DataFrame(table["rows"], columns=table["columns"])
+    best = best_cells(frame, table["compare"])
+    numeric = [pd.api.types.is_numeric_dtype(frame[c]) for c in frame.columns]
+    lines = ["| " + " | ".join(map(_header, frame.columns)) + " |"]
+    lines.append("|" + "|".join("---:" if number else "---" for number in numeric) + "|")
+    for row, marks in zip(table["rows"], best, strict=True):
+        texts = [cell(row[c], c) for c in frame.columns]
+        lines.append("| " + " | ".join(f"**{t}**" if m else t for t, m in zip(texts, marks, strict=True)) + " |")
+    return "\n".join(lines) + f"\n\n*{table['caption']}*\n"
+
+
+def readme_block(paths: RunPaths) -> str:
+    """The README's headline tables, from the stored results."""
+    return "\n".join(markdown(read_json(paths.tables / f"{name}.json")) for name in README_TABLES)
+
+
+def refreshed_readme(text: str, paths: RunPaths) -> str:
+    """`text` with the block between its markers replaced by the results' tables.
+
+    Raises:
+        ZDError: the markers are not there exactly once, or a table is missing.
+    """
+    if len(_BLOCK.findall(text)) != 1:
+        raise ZDError("README.md: put <!-- results:begin --> and <!-- results:end --> into it once, each on its line")
+    block = readme_block(paths)
+    return _BLOCK.sub(lambda match: f"{match[1]}{block}{match[2]}", text)
+
+
+def _header(column: object) -> str:
+    """A column's name as shown."""
+    return HEADERS.get(str(column), str(column).replace("_", " "))
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON knows."""
+    if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(prog="python -m zdlib.tables", description="Results as text.")
+    parser.add_argument("what", choices=["readme"], help="rewrite the results block of README.md")
+    parser.add_argument("--profile", default="demo", help="whose results (default: demo)")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit status 1 if the block is stale")
+    options = parser.parse_args(arguments)
+    readme = repo_root() / "README.md"
+    try:
+        text = readme.read_text(encoding="utf-8")
+        fresh = refreshed_readme(text, RunPaths(options.profile))
+        if options.check:
+            if fresh != text:
+                raise ZDError(f"{readme}: its results block is stale: run python -m zdlib.tables readme")
+        elif fresh != text:
+            write_text(readme, fresh)
+    except ZDError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
