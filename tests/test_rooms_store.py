@@ -65,7 +65,7 @@ def test_what_is_written_is_read(tmp_path):
         assert np.array_equal(got.pose, np.eye(4))
         assert got.planes is None
         assert got.edges is None
-    with pytest.raises(ZDError, match=r"image 3 is outside 0\.\.2"):
+    with pytest.raises(ZDError, match=r"frame 3 is outside 0\.\.2"):
         store[3]
 
 

@@ -1,13 +1,26 @@
 """HDF5 files that survive fork and pickling, and whose defects become one line."""
 
+import operator
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import h5py
 import numpy as np
 
 from zdlib.errors import ZDError
+
+
+def checked_index(source: Path, index: SupportsIndex, count: int) -> int:
+    """`index` as an int.
+
+    Raises:
+        ZDError: it is outside 0..count-1 (a negative one does not count from the end).
+    """
+    number = operator.index(index)
+    if not 0 <= number < count:
+        raise ZDError(f"{source}: frame {number} is outside 0..{count - 1}: choose one inside")
+    return number
 
 
 class LazyFile:

@@ -5,7 +5,6 @@
 `labels` (n, w, h) uint16 indices into the 894 `names`, and cell arrays of strings.
 """
 
-import operator
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import scipy.io
 from jaxtyping import Float64, Int64, UInt16
 
 from zdlib.data import classes
-from zdlib.data.hdf5 import LazyFile
+from zdlib.data.hdf5 import LazyFile, checked_index
 from zdlib.data.sample import Sample
 from zdlib.errors import ZDError
 
@@ -148,7 +147,7 @@ class NYUReader:
             ZDError: no such frame; its depth is not finite, negative or invalid everywhere; a label is above 894; the
                 file is damaged.
         """
-        index = self._checked(index)
+        index = checked_index(self.path, index, self._frames)
         where = f"{self.path}: {self.depth_key} of frame {index}"
         depth = self._frame(self.depth_key, index)
         if not np.isfinite(depth).all():
@@ -173,13 +172,7 @@ class NYUReader:
 
     def raw_labels(self, index: SupportsIndex) -> UInt16[np.ndarray, "h w"]:
         """The frame's raw ids 0..894, as in the file."""
-        return self._frame("labels", self._checked(index))
-
-    def _checked(self, index: SupportsIndex) -> int:
-        index = operator.index(index)
-        if not 0 <= index < self._frames:
-            raise ZDError(f"{self.path}: frame {index} is outside 0..{self._frames - 1}: choose one inside")
-        return index
+        return self._frame("labels", checked_index(self.path, index, self._frames))
 
     def _frame(self, key: str, index: int) -> np.ndarray:
         """One frame of a dataset with MATLAB's axes back in order."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, SupportsIndex
 
 import h5py
 import numpy as np
@@ -19,7 +19,7 @@ from jaxtyping import Float32, Float64, Integer, UInt8, UInt16
 from PIL import Image
 
 from zdlib.data import classes
-from zdlib.data.hdf5 import LazyFile
+from zdlib.data.hdf5 import LazyFile, checked_index
 from zdlib.errors import ZDError
 from zdlib.io import atomic_path
 
@@ -174,6 +174,7 @@ class Store:
     Attributes:
         name, version, depth_scale, label_names, generator: as written.
         height, width: of every image.
+        scenes, scene_types, splits, seeds, views: one entry an image.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -189,21 +190,23 @@ class Store:
             self.generator: dict[str, Any] = json.loads(attributes["generator"])
         except KeyError as error:
             raise ZDError(f"{path}: attribute {error} is missing, so this is no store of rooms: {FIX}") from error
+        self._raw_ids = np.array([0, *classes.raw_ids(list(self.label_names[1:])).values()], np.uint16)
         self.scenes = self._strings("scene")
         self.scene_types = self._strings("scene_type")
         self.splits = self._strings("split")
+        self.seeds: list[int] = self._value("seed", ()).tolist()
+        self.views: list[int] = self._value("view", ()).tolist()
 
     def __len__(self) -> int:
         return len(self.scenes)
 
-    def __getitem__(self, index: int) -> StoredImage:
+    def __getitem__(self, index: SupportsIndex) -> StoredImage:
         """Decode one image.
 
         Raises:
             ZDError: outside the store, or the file is damaged.
         """
-        if not 0 <= index < len(self):
-            raise ZDError(f"{self.path}: image {index} is outside 0..{len(self) - 1}: choose one inside")
+        index = checked_index(self.path, index, len(self))
         stored = self._source.file
         optional = {key: self._picture(key, index) for key in ("mask_invalid", "mask_transp", "edges") if key in stored}
         planes = {
@@ -218,8 +221,8 @@ class Store:
             scene=self.scenes[index],
             scene_type=self.scene_types[index],
             split=self.splits[index],
-            seed=int(self._value("seed", index)),
-            view=int(self._value("view", index)),
+            seed=self.seeds[index],
+            view=self.views[index],
             intrinsics=self._value("K", index),
             pose=self._value("pose", index),
             planes=planes or None,
@@ -231,13 +234,12 @@ class Store:
 
     def raw_labels(self, labels: UInt8[np.ndarray, "h w"]) -> UInt16[np.ndarray, "h w"]:
         """Local label ids -> NYU's raw ids 0..894."""
-        ids = classes.raw_ids(list(self.label_names[1:]))
-        return np.array([0, *(ids[name] for name in self.label_names[1:])], np.uint16)[labels]
+        return self._raw_ids[labels]
 
     def _strings(self, key: str) -> list[str]:
         return [text.decode() for text in self._source.read(self._source.dataset(key, ndim=1), ())]
 
-    def _value(self, key: str, index: int) -> Any:
+    def _value(self, key: str, index: Any) -> Any:
         return self._source.read(self._source.dataset(key), index)
 
     def _picture(self, key: str, index: int) -> UInt8[np.ndarray, "..."]:
