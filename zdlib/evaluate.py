@@ -207,7 +207,7 @@ def evaluate_segmentation(
     rows: list[dict[str, Any]] = []
     matrices = []
     for frame in map(int, frames):
-        sample, pred = reader[frame], _of(predictions, frame)
+        sample, pred = reader[frame], prediction_of(predictions, frame)
         if sample.labels is None:
             raise ZDError(f"{sample.name}: has no labels to compare with: evaluate segmentation on NYU's layout only")
         if pred.shape != sample.labels.shape:
@@ -281,7 +281,7 @@ def _judged(
     reader = _choose(readers, protocol)
     for frame in tqdm(list(map(int, frames)), desc=protocol.name, unit="image", mininterval=1):
         sample = reader[frame]
-        yield frame, sample, *protocol.prepare(_of(predictions, frame), sample)
+        yield frame, sample, *protocol.prepare(prediction_of(predictions, frame), sample)
 
 
 def _choose(readers: Readers, protocol: protocols.Protocol) -> Reader:
@@ -294,7 +294,8 @@ def _choose(readers: Readers, protocol: protocols.Protocol) -> Reader:
     return readers
 
 
-def _of(predictions: Sequence[Any] | Mapping[int, Any], frame: int) -> Any:
+def prediction_of(predictions: Sequence[Any] | Mapping[int, Any], frame: int) -> Any:
+    """The prediction of a frame, or a `ZDError` that names it."""
     try:
         return predictions[frame]
     except (KeyError, IndexError) as error:

@@ -70,7 +70,7 @@ def _numpy_metrics(pred: np.ndarray, gt: np.ndarray, valid: np.ndarray) -> dict[
 
     ratio, worst = p / g, g / p
     np.maximum(worst, ratio, out=worst)
-    deltas = [np.count_nonzero(worst < threshold) / n for threshold in THRESHOLDS]
+    deltas = [float(np.count_nonzero(worst < threshold) / n) for threshold in THRESHOLDS]
     e = np.log(ratio, out=ratio)
     difference = np.subtract(p, g, out=p)
     relative = np.divide(difference, g, out=g)
@@ -180,7 +180,7 @@ def distance_bins(
 ) -> Integer[np.ndarray, "h w"]:
     """The bin i of each pixel with edges[i] < gt ≤ edges[i + 1]; −1 or len(edges) − 1 outside all of them.
 
-    Right-closed as in the iBims-1 authors' evaluation. The result is meant as `groups` of `group_sums`.
+    The result is meant as `groups` of `group_sums`, which leaves out the pixels outside.
     """
     return np.searchsorted(np.asarray(edges, dtype=np.float64), gt, side="left") - 1
 
