@@ -1,0 +1,148 @@
+# The paper as a graph of notebooks: one rule each, with everything it reads, writes and depends on.
+#
+# ./run_all.sh drives this file (and shows one line a step); plain Snakemake works too:
+#     snakemake --cores 2 --config profile=demo
+#
+# depends(notebook, sections…) names what makes a step stale besides its data: the notebook's text, each library file
+# it imports directly or not, the versions of the packages those import, and each value of the profile's sections it
+# uses. All of them count by content, not by date. `update` keeps a step's previous results until it has succeeded;
+# `finished(…)` is its mark of success.
+
+from zdlib.steps import Layout
+
+layout = Layout(config.get("profile", "demo"))
+depends, finished, executed = layout.depends, layout.finished, layout.executed
+table, figure, checkpoint, per_image = layout.table, layout.figure, layout.checkpoint, layout.per_image
+
+STEP = (
+    "{layout.python} -m zdlib.pipeline step {rule} --profile {layout.profile.name}"
+    " --reads {input:q} --writes {output:q}"
+)
+
+
+rule all:
+    input:
+        layout.report,
+        [finished(name) for name in layout.steps],
+
+
+rule data_prep:
+    input:
+        layout.data_sources,
+    output:
+        finished("01_data_prep"),
+        update(executed("01_data_prep")),
+        update(layout.materialised),
+    priority:
+        layout.priority("01_data_prep")
+    params:
+        *depends("01_data_prep", "data"),
+    shell:
+        STEP
+
+
+rule architecture:
+    input:
+        layout.weights,
+    output:
+        finished("02_architecture"),
+        update(executed("02_architecture")),
+    priority:
+        layout.priority("02_architecture")
+    params:
+        *depends("02_architecture", "model"),
+    shell:
+        STEP
+
+
+rule training:
+    input:
+        finished("01_data_prep"),
+        layout.data,
+        layout.weights,
+    output:
+        finished("03_training"),
+        update(executed("03_training")),
+        update([checkpoint(run) for run in layout.profile.runs]),
+    priority:
+        layout.priority("03_training")
+    params:
+        *depends("03_training", "data", "model", "train", "runs"),
+    shell:
+        STEP
+
+
+rule nyu_eval:
+    input:
+        finished("01_data_prep"),
+        layout.data,
+        [checkpoint(run) for run in layout.profile.runs],
+    output:
+        finished("04_nyu_eval"),
+        update(executed("04_nyu_eval")),
+    priority:
+        layout.priority("04_nyu_eval")
+    params:
+        *depends("04_nyu_eval", "data", "evaluate", "runs"),
+    shell:
+        STEP
+
+
+rule ibims_eval:
+    input:
+        finished("01_data_prep"),
+        layout.data,
+        [checkpoint(run) for run in layout.profile.runs],
+    output:
+        finished("05_ibims_eval"),
+        update(executed("05_ibims_eval")),
+    priority:
+        layout.priority("05_ibims_eval")
+    params:
+        *depends("05_ibims_eval", "data", "evaluate", "runs"),
+    shell:
+        STEP
+
+
+rule parameter_table:
+    output:
+        finished("06_parameter_table"),
+        update(executed("06_parameter_table")),
+    priority:
+        layout.priority("06_parameter_table")
+    params:
+        *depends("06_parameter_table", "model"),
+    shell:
+        STEP
+
+
+rule plots:
+    input:
+        finished("03_training"),
+        finished("04_nyu_eval"),
+        finished("05_ibims_eval"),
+        finished("06_parameter_table"),
+    output:
+        finished("07_plots"),
+        update(executed("07_plots")),
+    priority:
+        layout.priority("07_plots")
+    params:
+        *depends("07_plots", "data", "evaluate", "runs"),
+    shell:
+        STEP
+
+
+rule report:
+    input:
+        [finished(name) for name in layout.notebooks],
+        [executed(name) for name in layout.notebooks],
+    output:
+        finished("report"),
+        update(layout.report),
+    priority:
+        layout.priority("report")
+    params:
+        *depends("report"),
+    shell:
+        STEP

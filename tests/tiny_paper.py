@@ -1,0 +1,111 @@
+"""A whole checkout in miniature: the real Snakefile and library, notebooks that compute nothing worth waiting for."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import yaml
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+ROOT = Path(__file__).resolve().parent.parent
+PROFILE = {
+    "name": "tiny",
+    "data": {
+        "nyu_name": "Rooms-N",
+        "nyu_mat": "results/tiny/data/rooms_n.mat",
+        "nyu_splits": "results/tiny/data/splits.mat",
+        "ibims_name": "Rooms-I",
+        "ibims_root": "results/tiny/data/rooms_i",
+        "embedded": {"source": "data/rooms"},
+    },
+    "model": {"encoder": "tf_efficientnet_lite0", "encoder_weights": "none", "input_size": [32, 32]},
+    "train": {"epochs": 1},
+    "runs": {"distill": {"title": "Zoe-Distill"}},
+}
+PARAMETERS = 'import os\n\nprofile = os.environ.get("ZD_PROFILE", "demo")'
+STEPS = (
+    "01_data_prep",
+    "02_architecture",
+    "03_training",
+    "04_nyu_eval",
+    "05_ibims_eval",
+    "06_parameter_table",
+    "07_plots",
+)
+
+
+def write_notebook(path: Path, *cells: str, tagged: bool = True) -> None:
+    """A notebook with a title, the parameters cell and further code cells."""
+    first = new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]} if tagged else {})
+    nodes = [new_markdown_cell(f"# {path.stem}"), first, *(new_code_cell(cell) for cell in cells)]
+    for number, node in enumerate(nodes):
+        node["id"] = f"cell-{number}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(new_notebook(cells=nodes), path)
+
+
+def make_checkout(folder: Path) -> Path:
+    """Copy what the pipeline needs into `folder`, with small notebooks in the place of the real ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("Snakefile", "run_all.sh", "pyproject.toml", "environment.yml"):
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "zdlib", folder / "zdlib", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "profiles").mkdir()
+    write_profile(folder)
+    (folder / "data" / "rooms").mkdir(parents=True)
+    (folder / "data" / "rooms" / "rooms_n.h5").write_bytes(b"rooms")
+    for step in STEPS:
+        write_notebook(folder / "notebooks" / f"{step}.ipynb")
+    for step, paths in outputs(folder).items():
+        if step in STEPS:
+            write_step(folder, step, paths)
+    return folder
+
+
+def write_profile(folder: Path, **changes: dict[str, object]) -> None:
+    """Write `profiles/tiny.yaml`; `changes` are merged into its sections."""
+    content = {
+        key: {**value, **changes.get(key, {})} if isinstance(value, dict) else value for key, value in PROFILE.items()
+    }
+    (folder / "profiles" / "tiny.yaml").write_text(yaml.safe_dump(content))
+
+
+def outputs(folder: Path) -> dict[str, list[str]]:
+    """What the Snakefile says each step writes."""
+    code = "import json; from zdlib.status import *; print(json.dumps(declared_outputs(Layout('tiny'))))"
+    return dict(json.loads(call(folder, "-c", code).stdout))
+
+
+def write_step(folder: Path, step: str, paths: list[str], extra: str = "") -> None:
+    """A notebook that writes every file its rule declares, and then does `extra`."""
+    others = [path for path in paths if not path.endswith(f"{step}.ipynb")]
+    code = f"from zdlib.io import write_text\n\nfor path in {others!r}:\n    write_text(path, '{step}')"
+    write_notebook(folder / "notebooks" / f"{step}.ipynb", code, f"print('{step} ran')\n{extra}")
+
+
+def call(folder: Path, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run this Python on the checkout, as `run_all.sh` does."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=surroundings(folder) | environment,
+        capture_output=True,
+        text=True,
+        check=check,
+        timeout=300,
+    )
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """Environment in which the checkout's own library is the one imported."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("ZD_", "CONDA_"))}
+    return kept | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
+
+
+def pipeline(folder: Path, command: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """`python -m zdlib.pipeline` on profile tiny."""
+    return call(folder, "-m", "zdlib.pipeline", command, "--profile", "tiny", *options, check=check)
