@@ -23,12 +23,13 @@ def log_binomial_depth(
     The K probabilities are softmax_k((ln C(K-1, k) + k ln p + (K-1-k) ln(1-p)) / t): linear in the three maps
     (1/t, ln p/t, ln(1-p)/t), which is all that has to be kept for the backward pass.
     """
-    a, b, c, d = (F.softplus(raw.float()) + 1e-4).unbind(1)  # b h w each
+    # Channels last, so that the gradient returns in the layout that convolutions are fastest in.
+    a, b, c, d = (F.softplus(raw.permute(0, 2, 3, 1).float()) + 1e-4).unbind(3)  # b h w each
     p = a / (a + b)
     t = min_temperature + (max_temperature - min_temperature) * c / (c + d)
     maps = torch.stack([1 / t, p.clamp(1e-4, 1).log() / t, (1 - p).clamp(1e-4, 1).log() / t], dim=1)  # b 3 h w
     basis = binomial_basis(centres.shape[1]).to(maps)
-    return _MeanBin.apply(maps, centres.float(), basis)
+    return _MeanBin.apply(maps, centres.float().contiguous(), basis)
 
 
 def binomial_basis(n_bins: int) -> Float[Tensor, "k 3"]:
