@@ -30,7 +30,7 @@ def reader():
     mask = np.ones(SIZE, bool)
     mask[-5:] = False
     return [
-        frame("a", 1.5, planes=walls, intrinsics=MATRIX, edges=edges, mask=mask),
+        frame("a", 1.5, planes=walls, calib=MATRIX.T, edges=edges, mask=mask),
         frame("b", 2.5, planes=walls, edges=edges),
         frame("c", 2.5),
     ]

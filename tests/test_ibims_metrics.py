@@ -38,9 +38,7 @@ def judged(scene):
 
 
 def intrinsics(scene):
-    matrix = scene["calib"].T.copy()
-    matrix[:2, 2] -= 1
-    return matrix
+    return scene["calib"].T
 
 
 # --- what the authors' code gives ---
@@ -182,7 +180,7 @@ def test_holes_of_a_prediction_are_no_edges():
 def plane_depth(normal, offset, matrix, size=(48, 64)):
     """Depth of the plane normal · point = offset seen through a pinhole, X right, Y forward, Z up."""
     rows, columns = np.mgrid[: size[0], : size[1]]
-    rays = (columns - matrix[0, 2]) / matrix[0, 0], np.ones(size), -(rows - matrix[1, 2]) / matrix[1, 1]
+    rays = (columns + 1 - matrix[0, 2]) / matrix[0, 0], np.ones(size), -(rows + 1 - matrix[1, 2]) / matrix[1, 1]
     return (offset / sum(n * ray for n, ray in zip(normal, rays, strict=True))).astype(np.float32)
 
 

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from golden.weights_recipe import recipe_depth
@@ -19,6 +20,7 @@ from zdlib.metrics import (
     group_metrics,
     group_sums,
     improvement,
+    pooled_metrics,
 )
 from zdlib.protocols import Protocol
 
@@ -67,7 +69,7 @@ def test_equals_zoedepth(case, kind):
     arrays = (pred, gt, valid) if kind == "numpy" else tuple(map(torch.from_numpy, (pred, gt, valid)))
     metrics = depth_metrics(*arrays)
     expected = {name: case["expected"][theirs] for name, theirs in ZOEDEPTH_NAMES.items()}
-    assert metrics == pytest.approx(expected, rel=1e-6)
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected, rel=1e-6)
 
 
 def test_by_hand():
@@ -86,6 +88,7 @@ def test_by_hand():
             "rmse_log": math.sqrt(np.mean(e**2)),
             "log10": np.abs(e).mean() / math.log(10),
             "silog": 100 * e.std(),
+            "log_bias": e.mean(),
         },
         rel=1e-12,
     )
@@ -184,6 +187,14 @@ def test_groups_pool_to_the_whole():
     assert far["rmse"][2] == pytest.approx(depth_metrics(pred, gt, near)["rmse"], rel=1e-6)
 
 
+def test_pooled_is_one_big_image():
+    rooms = [room(seed, 24 + 8 * seed, 64) for seed in range(3)]
+    rooms.append((rooms[0][0], rooms[0][1], np.zeros_like(rooms[0][2])))
+    rows = [{"pixels": int(valid.sum()), **depth_metrics(pred, gt, valid)} for pred, gt, valid in rooms]
+    whole = depth_metrics(*(np.concatenate(part) for part in zip(*rooms, strict=True)))
+    assert pooled_metrics(pd.DataFrame(rows)) == pytest.approx(whole, rel=1e-6)
+
+
 def test_groups_outside_are_left_out():
     pred, gt, valid = room()
     labels = np.full(gt.shape, 5)
@@ -200,7 +211,9 @@ def test_distance_bins_are_right_closed():
 
 
 def test_improvement_has_the_right_sign():
-    gains = improvement({"delta1": 0.8, "rmse": 0.5, "n": 3}, {"delta1": 0.9, "rmse": 0.4, "n": 4})
+    gains = improvement(
+        {"delta1": 0.8, "rmse": 0.5, "log_bias": 0.1, "n": 3}, {"delta1": 0.9, "rmse": 0.4, "log_bias": 0.2, "n": 4}
+    )
     assert gains == pytest.approx({"delta1": 0.125, "rmse": 0.2, "mri": 0.1625})
 
 
@@ -220,6 +233,7 @@ def naive_metrics(pred, gt, valid):
         "rmse": np.sqrt(np.mean((gt[valid] - pred[valid]) ** 2)),
         "rmse_log": np.sqrt(np.mean((np.log(gt[valid]) - np.log(pred[valid])) ** 2)),
         "log10": np.mean(np.abs(np.log10(gt[valid]) - np.log10(pred[valid]))),
+        "log_bias": np.mean(np.log(pred[valid]) - np.log(gt[valid])),
         "silog": 100
         * np.sqrt(
             np.mean((np.log(pred[valid]) - np.log(gt[valid])) ** 2)

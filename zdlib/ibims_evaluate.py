@@ -101,9 +101,9 @@ def _score(reader: IBimsReader | Sequence[IBimsSample], protocol: Protocol, task
     row |= depth_boundary_error(pred, np.zeros(pred.shape, np.bool_) if sample.edges is None else sample.edges)
     row["boundary_f1"] = boundary_f1(pred, sample.depth, valid)
     planes = []
-    if sample.intrinsics is not None:
+    if sample.calib is not None:
         for kind, (numbers, paras) in sample.planes.items():
-            errors = planarity_errors(pred, sample.depth, valid, numbers, paras, sample.intrinsics)
+            errors = planarity_errors(pred, sample.depth, valid, numbers, paras, sample.calib.T)
             planes += [{"frame": frame, "name": sample.name, "kind": kind, **error} for error in errors]
     return row, planes, distance_errors(pred, sample.depth, valid)
 

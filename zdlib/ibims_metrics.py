@@ -115,7 +115,7 @@ def planarity_errors(
         valid: the pixels that count.
         planes: 0, or the 1-based number of the plane a pixel lies on.
         paras: one row a plane, columns 4..6 its normal (X right, Y forward, Z up); a single row may be 1-d.
-        intrinsics: pinhole matrix, pixels counted from 0 (the stored `calib` counts from 1).
+        intrinsics: upright pinhole matrix for pixels counted from 1 (the data set stores it transposed).
 
     Returns:
         For each plane `plane` (its number), `pixels`, `pe_flatness` (standard deviation of the distances to the fitted
@@ -196,10 +196,10 @@ def boundary_f1(
 def _project(
     depth: Float64[np.ndarray, " n"], where: PixelMask, intrinsics: Float64[np.ndarray, "3 3"]
 ) -> Float64[np.ndarray, "n 3"]:
-    """Points of the pixels `where`: X right, Y forward, Z up."""
+    """Points of the pixels `where`: X right, Y forward, Z up; pixels count from 1."""
     rows, columns = np.nonzero(where)
     (fx, _, cx), (_, fy, cy) = intrinsics[:2]
-    return np.stack([(columns - cx) * depth / fx, depth, -(rows - cy) * depth / fy], axis=1)
+    return np.stack([(columns + 1 - cx) * depth / fx, depth, -(rows + 1 - cy) * depth / fy], axis=1)
 
 
 def _neighbours(

@@ -6,7 +6,7 @@ Definitions are those of ZoeDepth (Bhat et al., 2023, §4.2 and its public evalu
     delta_n   share of max(d/d̂, d̂/d) < 1.25ⁿ            abs_rel   mean |d̂ − d| / d
     sq_rel    mean (d̂ − d)² / d                          rmse      √ mean (d̂ − d)²
     rmse_log  √ mean e², e = ln d̂ − ln d                 log10     mean |log₁₀ d̂ − log₁₀ d|
-    silog     100 √(mean e² − (mean e)²)
+    silog     100 √(mean e² − (mean e)²)                 log_bias  mean e, signed: the error of scale
 
 SILog has several definitions in the literature (KITTI's squared one, Eigen's with λ = ½, …): this one is ZoeDepth's.
 Nothing here crops, clamps, resizes or rescales: that is a protocol's business (`zdlib.protocols`).
@@ -16,11 +16,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Float64, Integer
 from torch import Tensor
 
-METRICS = ("delta1", "delta2", "delta3", "abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog")
+METRICS = ("delta1", "delta2", "delta3", "abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "log_bias")
 HIGHER_IS_BETTER = frozenset({"delta1", "delta2", "delta3"})
 THRESHOLDS = (1.25, 1.25**2, 1.25**3)  # all three are exact in float32
 
@@ -83,13 +84,13 @@ def _numpy_metrics(pred: np.ndarray, gt: np.ndarray, valid: np.ndarray) -> dict[
     e -= dtype.type(bias)
     variance = mean(np.square(e, out=e))
     rmse_log = math.sqrt(variance + bias**2)
-    values = [*deltas, abs_rel, sq_rel, math.sqrt(mse), rmse_log, log10, 100 * math.sqrt(variance)]
+    values = [*deltas, abs_rel, sq_rel, math.sqrt(mse), rmse_log, log10, 100 * math.sqrt(variance), bias]
     return dict(zip(METRICS, values, strict=True))
 
 
 def batch_depth_metrics(
     pred: Float[Tensor, "b h w"], gt: Float[Tensor, "b h w"], valid: Bool[Tensor, "b h w"]
-) -> Float64[Tensor, "b 9"]:
+) -> Float64[Tensor, "b 10"]:
     """`METRICS` of each image of a batch, on the tensors' device, without waiting for it.
 
     Same numbers as the NumPy path to 1e-6; rows without a valid pixel are NaN. See `depth_metrics` for the arguments.
@@ -120,8 +121,32 @@ def batch_depth_metrics(
         (variance + bias.square()).sqrt(),
         mean(e.abs()) / math.log(10),
         100 * variance.sqrt(),
+        bias,
     ]
     return torch.stack(columns, dim=1)
+
+
+def pooled_metrics(per_image: pd.DataFrame) -> dict[str, float]:
+    """Metrics over the pixels of all images together, where the usual table averages the images' metrics.
+
+    Exact: means are weighted with the images' pixels, squared errors before their root, and SILog from the pooled
+    first and second moments of e.
+
+    Args:
+        per_image: `pixels` and every metric, one row an image (`zdlib.evaluate.evaluate_depth`).
+    """
+    counted = per_image[per_image["pixels"] > 0]
+    weights = counted["pixels"] / counted["pixels"].sum()
+
+    def mean(values: pd.Series) -> float:
+        return float((values * weights).sum())
+
+    pooled = {name: mean(counted[name]) for name in METRICS}
+    # Of the images' e: the variance inside them, and that of their means.
+    between = mean((counted["log_bias"] - pooled["log_bias"]) ** 2)
+    pooled["silog"] = 100 * math.sqrt(mean((counted["silog"] / 100) ** 2) + between)
+    pooled |= {name: math.sqrt(mean(counted[name] ** 2)) for name in ("rmse", "rmse_log")}
+    return pooled
 
 
 def group_sums(
@@ -189,9 +214,9 @@ def improvement(reference: Mapping[str, float], target: Mapping[str, float]) -> 
     """Relative improvement of `target` over `reference` for each metric both have, and their mean `mri`.
 
     (r − t)/r where lower is better, (t − r)/r where higher is (ZoeDepth §4.2: mRI; averaged over the metrics it is
-    mRIθ, and the mean of one metric's values over data sets is mRI_D).
+    mRIθ, and the mean of one metric's values over data sets is mRI_D). The signed `log_bias` is left out.
     """
-    shared = [name for name in reference if name in target and name in METRICS]
+    shared = [name for name in reference if name in target and name in METRICS and name != "log_bias"]
     gains = {
         name: (target[name] - reference[name]) / reference[name] * (1 if name in HIGHER_IS_BETTER else -1)
         for name in shared
