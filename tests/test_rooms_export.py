@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
@@ -206,6 +208,13 @@ def test_an_interrupted_export_leaves_nothing_half_written(source, tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         materialise(source, tmp_path / "second")
     assert list((tmp_path / "second").iterdir()) == []
+
+
+def test_a_nearly_full_disk_is_noticed_before_anything_is_computed(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(export.shutil, "disk_usage", lambda _: SimpleNamespace(free=100_000))
+    with pytest.raises(ZDError, match=r"rooms_n\.mat: needs about 0 MB, 0 MB are free: free space"):
+        materialise(source, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_one_line(source, tmp_path, monkeypatch):

@@ -22,6 +22,7 @@ from zdlib.io import atomic_path, write_bytes, write_text
 from zdlib.paths import resolve
 
 KINECT_SEED = 0
+COMPRESSED_SHARE = 0.35  # of the arrays' bytes; measured on 300 images: 0.27
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,9 @@ def write_nyu_mat(path: Path, frames: Sequence[Frame]) -> None:
         "labels": ((width, height), np.uint16, b"uint16"),
         "instances": ((width, height), np.uint8, b"uint8"),
     }
+    raw_bytes = len(frames) * sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype, _ in layout.values())
     with atomic_path(path) as temporary:
+        _check_space(path, int(raw_bytes * COMPRESSED_SHARE))
         with h5py.File(temporary, "w", userblock_size=matfiles.USERBLOCK) as file:
             for key, (shape, dtype, kind) in layout.items():
                 data = file.create_dataset(
@@ -208,6 +211,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary)
+
+
+def _check_space(path: Path, needed: int) -> None:
+    # HDF5 meets a full disk late, and prints more than the one line that a user needs.
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        wanted, left = (f"{count / 1e6:.0f} MB" for count in (needed, free))
+        raise ZDError(f"{path}: needs about {wanted}, {left} are free: free space or choose another folder")
 
 
 def _nyu_frame(frame: Frame) -> dict[str, np.ndarray]:

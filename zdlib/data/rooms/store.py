@@ -20,10 +20,10 @@ from PIL import Image
 
 from zdlib.data import classes
 from zdlib.data.hdf5 import LazyFile, checked_index
+from zdlib.data.ibims import PLANES
 from zdlib.errors import ZDError
 from zdlib.io import atomic_path
 
-PLANES = ("wall", "floor", "table")
 FIX = "restore data/rooms/ (git checkout -- data/rooms)"
 
 
