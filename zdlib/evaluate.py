@@ -239,7 +239,7 @@ def depth_by_distance(
     """Errors pooled over the pixels of each distance bin: `from_m, to_m, pixels, delta1, abs_rel, rmse, log10`."""
     n = len(edges) - 1
     sums = _grouped(predictions, readers, frames, protocol, lambda sample: distance_bins(sample.depth, edges), n)
-    return pd.DataFrame({"from_m": edges[:-1], "to_m": edges[1:], **group_metrics(sums)})
+    return pd.DataFrame({"from_m": edges[:-1], "to_m": edges[1:], **group_metrics(sums)}).astype({"pixels": "int64"})
 
 
 def depth_by_class(
@@ -257,7 +257,7 @@ def depth_by_class(
         return sample.labels
 
     sums = _grouped(predictions, readers, frames, protocol, labels, N_CLASSES)
-    return pd.DataFrame({"class": CLASS_NAMES, **group_metrics(sums)})
+    return pd.DataFrame({"class": CLASS_NAMES, **group_metrics(sums)}).astype({"pixels": "int64"})
 
 
 def _grouped(

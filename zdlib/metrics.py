@@ -1,6 +1,6 @@
 """Depth metrics of one image, of groups of pixels, and the summary mRI.
 
-Definitions are those of ZoeDepth (Bhat et al., 2023, §4.2 and its public evaluation code), which follow Eigen et al.
+Definitions are those of ZoeDepth (Bhat et al., 2023, and its public evaluation code), which follow Eigen et al.
 (2014). With d the ground truth and d̂ the prediction, over the N valid pixels of one image:
 
     delta_n   share of max(d/d̂, d̂/d) < 1.25ⁿ            abs_rel   mean |d̂ − d| / d
@@ -213,7 +213,7 @@ def distance_bins(
 def improvement(reference: Mapping[str, float], target: Mapping[str, float]) -> dict[str, float]:
     """Relative improvement of `target` over `reference` for each metric both have, and their mean `mri`.
 
-    (r − t)/r where lower is better, (t − r)/r where higher is (ZoeDepth §4.2: mRI; averaged over the metrics it is
+    (r − t)/r where lower is better, (t − r)/r where higher is (ZoeDepth: mRI; averaged over the metrics it is
     mRIθ, and the mean of one metric's values over data sets is mRI_D). The signed `log_bias` is left out.
     """
     shared = [name for name in reference if name in target and name in METRICS and name != "log_bias"]
