@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import SupportsIndex
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
-from PIL import Image
+from jaxtyping import UInt16
 
 from zdlib.data.hdf5 import checked_index
+from zdlib.data.pictures import read_picture
 from zdlib.data.sample import Sample
 from zdlib.errors import ZDError
 
@@ -94,7 +94,7 @@ class FolderReader:
         """
         index = checked_index(self.path, index, len(self))
         pair = self._pairs[index]
-        image, units = _read_image(pair.image), _read_depth(pair.depth)
+        image, units = read_picture(pair.image, "replace it", "RGB"), _read_depth(pair.depth)
         if units.shape != image.shape[:2]:
             raise ZDError(
                 f"{pair.depth}: {units.shape[1]}×{units.shape[0]} pixels, {pair.image.name} has {image.shape[1]}×"
@@ -152,20 +152,8 @@ def _with_depth(image: Path, depth: Path) -> _Pair:
     return _Pair(image, depth)
 
 
-def _read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    try:
-        with open(path, "rb") as file:
-            return np.array(Image.open(file).convert("RGB"))
-    except (OSError, SyntaxError) as error:  # Pillow calls a damaged PNG a syntax error
-        raise ZDError(f"{path}: not a readable image ({error}): replace it") from error
-
-
 def _read_depth(path: Path) -> UInt16[np.ndarray, "h w"]:
-    try:
-        with open(path, "rb") as file:
-            units = np.array(Image.open(file))
-    except (OSError, SyntaxError) as error:
-        raise ZDError(f"{path}: not a readable image ({error}): replace it") from error
+    units = read_picture(path, "replace it")
     if units.dtype != np.uint16 or units.ndim != 2:
         raise ZDError(
             f"{path}: {units.dtype} with {units.ndim} axes, expected a grey 16-bit PNG: save millimetres as one"

@@ -20,9 +20,9 @@ from typing import Any, Literal, SupportsIndex
 import numpy as np
 import scipy.io
 from jaxtyping import Bool, Float64, UInt8
-from PIL import Image
 
 from zdlib.data.hdf5 import checked_index
+from zdlib.data.pictures import read_picture
 from zdlib.data.sample import Sample
 from zdlib.errors import ZDError
 
@@ -119,7 +119,7 @@ class IBimsReader:
         for key in ("rgb", "depth", *_PICTURES):
             path = self.path / key / f"{name}.png"
             if path.is_file():
-                fields[key] = _read_png(path)
+                fields[key] = read_picture(path, "unpack it again")
         fields["depth"] = fields["depth"] * np.float64(DEPTH_UNIT)
         for plane in PLANES:
             path = self.path / f"mask_{plane}_paras" / f"{name}.txt"
@@ -205,14 +205,6 @@ def _upright(calib: np.ndarray) -> Float64[np.ndarray, "3 3"]:
     matrix = np.array(calib.T, np.float64)
     matrix[:2, 2] -= 1
     return matrix
-
-
-def _read_png(path: Path) -> np.ndarray:
-    try:
-        with open(path, "rb") as file:
-            return np.array(Image.open(file))
-    except (OSError, SyntaxError) as error:  # Pillow calls a damaged PNG a syntax error
-        raise ZDError(f"{path}: not a readable image ({error}): unpack it again") from error
 
 
 def _read_numbers(path: Path) -> Float64[np.ndarray, "n p"]:
