@@ -4,8 +4,9 @@ import numpy as np
 from jaxtyping import Float32
 from scipy.ndimage import distance_transform_edt
 
+from zdlib.data.sample import Reader
 from zdlib.errors import ZDError
-from zdlib.evaluate import FrameNumbers, Reader
+from zdlib.evaluate import FrameNumbers
 
 CONSTANT = "constant depth"
 MEAN_MAP = "mean depth map"

@@ -7,7 +7,7 @@ clamping belong to the protocol. Every table of the paper starts from the per-im
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from zdlib import protocols
 from zdlib.data.classes import CLASS_NAMES, N_CLASSES
-from zdlib.data.sample import Sample
+from zdlib.data.sample import Reader, Sample
 from zdlib.errors import ZDError
 from zdlib.metrics import METRICS, depth_metrics, distance_bins, group_metrics, group_sums
 from zdlib.seg_metrics import VOID, confusion_matrix, segmentation_metrics
@@ -31,14 +31,6 @@ LabelMap = UInt8[np.ndarray, "_ _"]
 DepthMaps = Sequence[DepthMap] | Mapping[int, DepthMap]  # by frame number
 LabelMaps = Sequence[LabelMap] | Mapping[int, LabelMap]
 FrameNumbers = Iterable[int] | Int64[np.ndarray, " frames"]
-
-
-@runtime_checkable
-class Reader(Protocol):
-    """Anything that gives a `Sample` for a frame number."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> Sample: ...
 
 
 Readers = Reader | Mapping[str, Reader]  # the latter for NYU: {"raw": …, "inpainted": …}

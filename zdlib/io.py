@@ -40,9 +40,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
     except OSError as error:
         # An OSError about some other file (an input, say) is not ours to explain.
-        if error.filename is not None and Path(os.fsdecode(error.filename)).parent != target.parent:
+        if error.filename is not None and not target.parent.is_relative_to(Path(os.fsdecode(error.filename)).parent):
             raise
-        reason = error.strerror or str(error)
+        # HDF5's own messages are long, but carry the system's number.
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise ZDError(f"{target}: cannot be written ({reason}): free space or choose another folder") from error
     finally:
         if temporary is not None:

@@ -1,6 +1,7 @@
-"""The one record that every reader gives."""
+"""The one record that every reader gives, and what a reader is."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
@@ -30,3 +31,12 @@ class Sample:
     scene: str = ""
     scene_type: str = ""
     intrinsics: Float64[np.ndarray, "3 3"] | None = None
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Anything that gives a `Sample` for a frame number."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sample: ...

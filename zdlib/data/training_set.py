@@ -1,6 +1,6 @@
 """Frames as a network is trained on them: a recipe's unit, range and resize, with reproducible augmentation."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,19 +8,10 @@ import torch.nn.functional as F
 from jaxtyping import Int64
 from torch.utils.data import Dataset
 
-from zdlib.data.sample import Sample
+from zdlib.data.sample import Reader
 from zdlib.data.transforms import Augmentation, Frame
 from zdlib.errors import ZDError
 from zdlib.recipes import Recipe
-
-
-@runtime_checkable
-class Reader(Protocol):
-    """What every reader is: frames by number."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Sample: ...
 
 
 class TrainingSet(Dataset[dict[str, Any]]):
