@@ -109,7 +109,7 @@ if [[ $command == test ]]; then
     step "pytest"
     "$python" -m pytest
     step "notebooks (nbval, profile smoke)"
-    ZD_PROFILE=smoke "$python" -m pytest -c tests/notebooks/pytest.ini notebooks
+    ZD_PROFILE=smoke "$python" -m pytest -c tests/notebooks/pytest.ini --rootdir . notebooks
     step "all tests passed"
     exit
 fi

@@ -11,6 +11,7 @@ line a step with the step's live output between.
 import argparse
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from zdlib.errors import ZDError
 from zdlib.inputs import check_files
@@ -38,7 +40,7 @@ def run(profile: str, *, jobs: int = 1, force: Sequence[str] = (), dry_run: bool
     layout = Layout(profile)
     check_files(layout.profile)
     forced = [layout.find_step(name) for name in force]
-    with _only_run(layout):
+    with _only_run(layout) as lock:
         _prepare(layout)
         tasks = plan(layout, forced)
         stale = [task for task in tasks if task.reasons]
@@ -53,12 +55,12 @@ def run(profile: str, *, jobs: int = 1, force: Sequence[str] = (), dry_run: bool
         started = time.monotonic()
         for task in stale:
             layout.failure(task.step).unlink(missing_ok=True)
-        status = _snakemake(layout, jobs, forced)
-        _sweep(layout)
+        status = _snakemake(layout, jobs, forced, lock)
+        _tidy(layout)
         return _closing_words(layout, status, time.monotonic() - started)
 
 
-def _snakemake(layout: Layout, jobs: int, forced: Sequence[str]) -> int:
+def _snakemake(layout: Layout, jobs: int, forced: Sequence[str], lock: TextIO) -> int:
     """Run Snakemake in a process group of its own; its own words go to a log, those of the steps come through."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", "Snakefile", "--cores", str(jobs)]
     command += ["--config", f"profile={layout.profile.name}", "--rerun-incomplete", "--nolock", "--nocolor"]
@@ -70,7 +72,13 @@ def _snakemake(layout: Layout, jobs: int, forced: Sequence[str]) -> int:
     sys.stdout.flush()
     with open(_log(layout), "w", encoding="utf-8") as log:
         process = subprocess.Popen(
-            command, cwd=layout.root, env=environment, stdin=subprocess.DEVNULL, stderr=log, process_group=0
+            command,
+            cwd=layout.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stderr=log,
+            process_group=0,
+            pass_fds=[lock.fileno()],  # should this process be killed outright, the lock stays with Snakemake
         )
         with _forwarding(process):
             return process.wait()
@@ -113,8 +121,8 @@ def _closing_words(layout: Layout, status: int, seconds: float) -> int:
 
 
 @contextmanager
-def _only_run(layout: Layout) -> Iterator[None]:
-    """Refuse a second run in the same checkout; the lock ends with the process, however that ends."""
+def _only_run(layout: Layout) -> Iterator[TextIO]:
+    """Refuse a second run in the same checkout; the lock ends with its processes, however they end."""
     folder = layout.root / STATE
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +134,7 @@ def _only_run(layout: Layout) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise ZDError(f"{layout.root}: another run is under way here: wait for it to end, or stop it") from error
-        yield
+        yield lock
 
 
 def _prepare(layout: Layout) -> None:
@@ -141,15 +149,47 @@ def _prepare(layout: Layout) -> None:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise ZDError(f"{folder}: cannot be written: fix its rights")
     _state(layout).mkdir(parents=True, exist_ok=True)
-    _sweep(layout)
+    _tidy(layout)
 
 
-def _sweep(layout: Layout) -> None:
-    """Remove the temporary files (`.name.random.suffix`) of a process that was killed outright."""
+def _tidy(layout: Layout) -> None:
+    """Undo what a step that was killed outright has left: new versions of some of its outputs, and temporary files.
+
+    Temporary files are called `.name.random.suffix`.
+    """
+    for step in layout.steps:
+        _restore(layout, step)
     for folder in (layout.paths.results, layout.paths.figures):
         for path in folder.rglob(".*"):
             if path.is_file() and path.name.count(".") >= 2:
                 path.unlink(missing_ok=True)
+
+
+def _keep(layout: Layout, step: str, writes: Sequence[str]) -> None:
+    """Keep the previous version of each output until the step has ended: Snakemake restores after errors only.
+
+    A hard link costs nothing, and holds the old content because every output is replaced and never written in place.
+    """
+    for path in writes:
+        kept = _previous(layout, step) / path
+        if (layout.root / path).is_file():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(layout.root / path, kept)
+            except OSError:  # a file system without hard links
+                shutil.copy2(layout.root / path, kept)
+
+
+def _restore(layout: Layout, step: str) -> None:
+    """Put the kept versions back, if there are any."""
+    folder = _previous(layout, step)
+    for kept in [path for path in folder.rglob("*") if path.is_file()]:
+        kept.replace(layout.root / kept.relative_to(folder))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _previous(layout: Layout, step: str) -> Path:
+    return _state(layout) / "previous" / step
 
 
 def _state(layout: Layout) -> Path:
@@ -174,6 +214,7 @@ def run_step(profile: str, rule: str, reads: Sequence[str], writes: Sequence[str
     started = time.time()
     try:
         say("…")
+        _keep(layout, step, writes)
         _compute(layout, step, reads, writes, started)
     except NotebookError as error:
         say(f"failed: {error}")
@@ -186,12 +227,15 @@ def run_step(profile: str, rule: str, reads: Sequence[str], writes: Sequence[str
         traceback.print_exc()
     except KeyboardInterrupt:
         say("interrupted")
+        _restore(layout, step)
         layout.failure(step).write_text("was interrupted", encoding="utf-8")
         return 130
     else:
+        shutil.rmtree(_previous(layout, step), ignore_errors=True)
         layout.failure(step).unlink(missing_ok=True)
         say(f"done in {duration(time.time() - started)}")
         return 0
+    _restore(layout, step)
     layout.failure(step).write_text("failed", encoding="utf-8")
     return 1
 

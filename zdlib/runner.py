@@ -26,7 +26,8 @@ from zdlib.io import write_text
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _TRACEBACK_LINES = 12
-logging.getLogger("papermill").setLevel(logging.CRITICAL)  # it repeats what is raised
+for name in ("papermill", "asyncio"):
+    logging.getLogger(name).setLevel(logging.CRITICAL)  # they repeat what is raised
 
 
 class NotebookError(ZDError):

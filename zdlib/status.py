@@ -40,8 +40,13 @@ def plan(layout: Layout, forced: Sequence[str] = ()) -> list[Task]:
         job = jobs.get(rule_of(step))
         if job is None:
             raise ZDError(f"Snakefile: no rule {rule_of(step)} for notebooks/{step}.ipynb: add it")
-        reasons = tuple(_explain(dag, job, layout, step, steps)) if dag.needrun(job) else ()
-        tasks.append(Task(step, reasons))
+        reasons = list(_own_reasons(dag.reason(job), layout, step)) if dag.needrun(job) else []
+        if step in forced:
+            reasons.insert(0, "asked for with --force")
+        upstream = sorted({steps[other.rule.name] for other in dag.dependencies[job] if dag.needrun(other)})
+        if upstream and not reasons:
+            reasons.append(f"follows {', '.join(upstream)}")
+        tasks.append(Task(step, tuple(reasons)))
     return tasks
 
 
@@ -96,17 +101,7 @@ def _dag(layout: Layout, forced: Sequence[str]) -> Any:
         return workflow._workflow.dag
 
 
-def _explain(dag: Any, job: Any, layout: Layout, step: str, steps: dict[str, str]) -> Iterator[str]:
-    own = list(_own_reasons(dag.reason(job), layout, step))
-    yield from own
-    upstream = sorted({steps[other.rule.name] for other in dag.dependencies[job] if dag.needrun(other)})
-    if upstream and not own:
-        yield f"follows {', '.join(upstream)}"
-
-
 def _own_reasons(reason: Any, layout: Layout, step: str) -> Iterator[str]:
-    if reason.forced:
-        yield "asked for with --force"
     missing = {str(path) for path in reason.missing_output} - {layout.finished(step)}
     if layout.failure(step).exists():
         yield f"{layout.failure(step).read_text(encoding='utf-8')} last time"
