@@ -28,7 +28,8 @@ from zdlib.io import atomic_path
 from zdlib.paths import RunPaths
 
 DPI = 160
-LARGE = 250_000  # bytes: a PNG above is shown as JPEG, or the executed notebooks would outgrow 1 MB
+LARGE = 150_000  # bytes: a PNG above is shown as JPEG, or the executed notebooks would outgrow 1 MB
+SHOWN_WIDTH = 960  # pixels of such a JPEG
 WIDTH = 7.2  # inches: a full text width; a column is half of it
 COLOURS = sns.color_palette("colorblind").as_hex()
 GREY = "#6b6b6b"
@@ -69,7 +70,7 @@ def new_figure(width: float = WIDTH, height: float = 3.0) -> Figure:
 def save_figure(figure: Figure, name: str, paths: RunPaths, *, caption: str = "") -> None:
     """Write `figures/<profile>/<name>.png` and `.pdf` without dates, and show the picture with its caption.
 
-    What is shown in the notebook is the PNG itself, or a JPEG of the same pixels where photographs make the PNG large.
+    What is shown in the notebook is the PNG itself, or a smaller JPEG where photographs make the PNG large.
 
     Raises:
         ZDError: the folder cannot be written, or the disk is full.
@@ -85,12 +86,16 @@ def save_figure(figure: Figure, name: str, paths: RunPaths, *, caption: str = ""
     bundle = {kind: _base64(shown), "text/plain": f"figure {name}"}
     display(bundle, raw=True, metadata={kind: {"width": int(figure.get_figwidth() * 110)}, **tags})
     if caption:
-        display(Markdown(f"**Figure {name}.** {caption}"), metadata=tags)
+        display(Markdown(caption), metadata=tags)
 
 
 def _jpeg(png: bytes) -> bytes:
+    """The picture as JPEG, at most `SHOWN_WIDTH` pixels wide."""
     buffer = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").save(buffer, "jpeg", quality=88, subsampling=0)
+    with Image.open(io.BytesIO(png)) as picture:
+        rgb = picture.convert("RGB")
+    rgb.thumbnail((SHOWN_WIDTH, 4 * SHOWN_WIDTH), Image.Resampling.LANCZOS)
+    rgb.save(buffer, "jpeg", quality=85)
     return buffer.getvalue()
 
 
@@ -132,6 +137,12 @@ def _paint(
     if valid is not None:
         picture[~valid] = INVALID
     return picture
+
+
+def far_limit(depths: Sequence[Float32[np.ndarray, "_ _"]]) -> float:
+    """End of a colour scale that shows these maps: their 99th percentile, rounded up to whole metres."""
+    measured = np.concatenate([depth[depth > 0] for depth in depths])
+    return float(np.ceil(np.percentile(measured, 99)))
 
 
 # ------------------------------------------------------------------------------------------------------------- grids

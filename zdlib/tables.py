@@ -30,33 +30,37 @@ HEADERS = {
     "rmse_log": "RMSElog",
     "log10": "log10",
     "silog": "SILog",
+    "log_bias": "mean log error",
+    "p_value": "p",
     "params_m": "params [M]",
     "params": "parameters",
     "miou": "mIoU",
     "pixel_accuracy": "pixel acc.",
     "mean_accuracy": "mean acc.",
     "trained_on": "trained on [%]",
+    "iou": "IoU",
+    "share": "pixels [%]",
     "dde_0": "DDE 0 [%]",
     "dde_minus": "DDE − [%]",
     "dde_plus": "DDE + [%]",
-    "dbe_acc": "DBE acc. [px]",
-    "dbe_com": "DBE comp. [px]",
-    "pe_fla": "PE fla [cm]",
-    "pe_ori": "PE ori [°]",
+    "dbe_accuracy": "DBE acc. [px]",
+    "dbe_completeness": "DBE comp. [px]",
+    "dbe_completeness_v09": "DBE comp. v0.9 [px]",
+    "pe_flatness": "PE flat [cm]",
+    "pe_orientation": "PE ori. [°]",
     "boundary_f1": "boundary F1",
 }
-HIGHER = {"delta1", "delta2", "delta3", "miou", "pixel_accuracy", "mean_accuracy", "dde_0", "boundary_f1"}
+HIGHER = {"delta1", "delta2", "delta3", "iou", "miou", "pixel_accuracy", "mean_accuracy", "dde_0", "boundary_f1"}
 LOWER = {"abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog"}
-LOWER |= {"dde_minus", "dde_plus", "dbe_acc", "dbe_com", "pe_fla", "pe_ori"}
-_DECIMALS = {
-    "params_m": 1,
-    "trained_on": 0,
-    "silog": 2,
-    "dde_0": 1,
-    "dde_minus": 1,
-    "dde_plus": 1,
-    "pe_ori": 1,
-    "pe_fla": 1,
+LOWER |= {"dde_minus", "dde_plus", "dbe_accuracy", "dbe_completeness", "dbe_completeness_v09"}
+LOWER |= {"pe_flatness", "pe_orientation"}
+_DECIMALS = {"params_m": 1, "trained_on": 0, "silog": 2, "share": 1, "dde_0": 1, "dde_minus": 1, "dde_plus": 1}
+_DECIMALS |= {
+    "dbe_accuracy": 2,
+    "dbe_completeness": 2,
+    "dbe_completeness_v09": 2,
+    "pe_flatness": 1,
+    "pe_orientation": 1,
 }
 
 # The README's headline tables, in order.
@@ -64,9 +68,28 @@ README_TABLES = ("nyu_depth", "nyu_segmentation", "ibims_depth")
 _BLOCK = re.compile(r"(<!-- results:begin[^\n]*-->\n).*?(<!-- results:end -->)", re.DOTALL)
 
 
+def load_table(name: str, paths: RunPaths) -> pd.DataFrame:
+    """A table that `save_table` wrote.
+
+    Raises:
+        ZDError: it is not there.
+    """
+    path = paths.tables / f"{name}.csv"
+    if not path.is_file():
+        raise ZDError(f"{path}: no such file: run the notebook that writes it (./run_all.sh --status)")
+    return pd.read_csv(path)
+
+
+class Table(Styler):
+    """A styled table whose plain-text form is stable, so that a notebook's output can be compared."""
+
+    def __repr__(self) -> str:
+        return f"table of {len(self.index)} rows"
+
+
 def save_table(
     frame: pd.DataFrame, name: str, paths: RunPaths, *, caption: str, compare: Sequence[str] | None = None
-) -> Styler:
+) -> Table:
     """Write `results/<profile>/tables/<name>.csv` and `.json`, and give the table to show.
 
     Args:
@@ -88,17 +111,17 @@ def save_table(
     return style(frame, name, caption, compare)
 
 
-def style(frame: pd.DataFrame, name: str, caption: str, compare: Sequence[str] | None = None) -> Styler:
+def style(frame: pd.DataFrame, name: str, caption: str, compare: Sequence[str] | None = None) -> Table:
     """A table as the notebooks show it: caption above, no index, three decimals, best comparable values in bold."""
     best = best_cells(frame, compare)
-    styler = frame.style.hide(axis="index").set_caption(html.escape(caption)).set_uuid(name)
+    styler: Any = Table(frame).hide(axis="index").set_caption(html.escape(caption)).set_uuid(name)
     for column in frame.columns:
         styler = styler.format(partial(cell, column=column), subset=[column], escape="html")
     styler = styler.apply(lambda _: np.where(best, "font-weight: bold", ""), axis=None)
     numeric = [c for c in frame.columns if pd.api.types.is_numeric_dtype(frame[c]) and frame[c].dtype != bool]
     aligned = {"left": [c for c in frame.columns if c not in numeric], "right": numeric}
     for side, columns in aligned.items():
-        styler = styler.set_properties(subset=columns, **{"text-align": side})  # type: ignore[arg-type]
+        styler = styler.set_properties(subset=columns, **{"text-align": side})
     styler = styler.set_table_styles(
         [
             {"selector": "caption", "props": "caption-side: top; text-align: left; padding-bottom: 0.4em"},
