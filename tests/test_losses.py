@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from zdlib._torchvision import ensure_torchvision
 from zdlib.losses import SegmentationLosses, ZoeDistillLoss, silog_loss
 from zdlib.recipes import RECIPES
 
@@ -104,10 +105,29 @@ def test_gradients_in_double_precision():
     assert torch.autograd.gradcheck(lambda z: sum(SegmentationLosses("class")(z, labels)), logits)
 
 
-def test_the_focal_term_is_the_flattened_one():
-    logits, labels = torch.randn(2, 14, 5, 5), torch.randint(0, 14, (2, 5, 5))
-    target = F.one_hot(labels, 14).movedim(-1, 1).float()
-    bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    torch.testing.assert_close(
-        SegmentationLosses("class")(logits, labels)[1], ((1 - torch.exp(-bce)) ** 2 * bce).mean()
-    )
+@pytest.mark.parametrize("void", ["class", "ignore"])
+def test_both_equal_segmentation_models_pytorch(void):
+    ensure_torchvision()
+    import segmentation_models_pytorch as smp
+
+    generator = torch.Generator().manual_seed(3)
+    labels = torch.randint(0, 11, (2, 5, 6), generator=generator)  # classes 11 to 13 are absent
+    logits = (3 * torch.randn(2, 14, 5, 6, generator=generator)).requires_grad_()
+    kept = torch.ones_like(labels, dtype=torch.bool) if void == "class" else labels != 0
+    pixels, target = logits.movedim(1, -1)[kept], F.one_hot(labels[kept], 14).float()
+    dice = smp.losses.DiceLoss("multilabel", from_logits=True)(pixels.T[None], target.T[None])
+    focal = smp.losses.FocalLoss("binary", alpha=None, gamma=2.0)(pixels, target)
+    (expected,) = torch.autograd.grad(dice + 2 * focal, logits)
+    ours = SegmentationLosses(void)(logits, labels)
+    torch.testing.assert_close(ours, (dice, focal))
+    (gradient,) = torch.autograd.grad(ours[0] + 2 * ours[1], logits)
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_extreme_logits_stay_finite():
+    logits = torch.tensor([[80.0, -80.0], [-80.0, 80.0]]).reshape(1, 2, 1, 2).requires_grad_()
+    for labels in (torch.tensor([[[0, 1]]]), torch.tensor([[[1, 0]]])):
+        loss = sum(SegmentationLosses("class")(logits, labels))
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert torch.isfinite(loss)
+        assert torch.isfinite(gradient).all()

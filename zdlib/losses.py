@@ -7,11 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from zdlib._torchvision import ensure_torchvision
 from zdlib.recipes import Recipe
-
-ensure_torchvision()
-import segmentation_models_pytorch as smp  # noqa: E402
 
 VOID = 0  # class id of unlabelled pixels
 
@@ -48,7 +44,11 @@ class SegmentationLosses(nn.Module):
 
     Dice (Milletari et al. 2016): per channel over all pixels of the batch 1 − 2Σpy / Σ(p+y); a channel without positive
     pixels counts 0; mean over all channels. Focal (Lin et al. 2017): (1 − p_t)² · cross-entropy, no α, mean over
-    all pixels and channels. Both are segmentation-models-pytorch's, on sigmoids, as the original used them.
+    all pixels and channels. Both equal segmentation-models-pytorch's multilabel losses, which the original used.
+
+    A pixel is positive in one channel at most: the focal loss is that of "negative everywhere", corrected in the one
+    channel that is not. That shares the sigmoid with Dice and passes over the maps a third as often as the library
+    does, whose share of a light network's training step was 30 %.
 
     Args:
         void: `class` learns unlabelled pixels as class 0, as the original did; `ignore` leaves them out.
@@ -57,21 +57,28 @@ class SegmentationLosses(nn.Module):
     def __init__(self, void: Literal["class", "ignore"]):
         super().__init__()
         self.void = void
-        self.dice_loss = smp.losses.DiceLoss("multilabel", from_logits=True)
-        # "binary" is the element-wise loss over everything, which the multilabel mode was when the original ran.
-        self.focal_loss = smp.losses.FocalLoss("binary", alpha=None, gamma=2.0)
 
     def forward(
         self, logits: Float[Tensor, "b c _ _"], labels: Int64[Tensor, "b h w"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Dice and focal loss; `labels` are class ids below c, the logits are brought to their size."""
-        logits = resize_to(logits, (labels.shape[-2], labels.shape[-1]))
-        taught = torch.ones_like(labels, dtype=torch.bool) if self.void == "class" else labels != VOID
-        if not taught.any():  # a mean over no pixels would be NaN
-            return logits.sum() * 0, logits.sum() * 0
-        pixels = logits.movedim(1, -1)[taught]  # n c
-        target = F.one_hot(labels[taught], logits.shape[1]).to(pixels.dtype)  # n c
-        return self.dice_loss(pixels.T[None], target.T[None]), self.focal_loss(pixels, target)
+        logits = resize_to(logits, (labels.shape[-2], labels.shape[-1])).flatten(2)  # b c n
+        ids = labels.flatten(1)[:, None]  # b 1 n
+        taught = torch.ones_like(ids, dtype=torch.bool) if self.void == "class" else ids != VOID  # b 1 n
+        weight = taught.to(logits.dtype)
+        n_taught = weight.sum().clamp(min=1)  # a batch without labels teaches nothing, and its loss is 0, not NaN
+
+        p = logits.sigmoid()
+        positive = (ids == torch.arange(logits.shape[1], device=ids.device)[:, None]) & taught  # b c n
+        count = positive.sum((0, 2)).to(p.dtype)  # c
+        mass = (p @ weight.mT).sum((0, 2))  # c
+        dice = 1 - 2 * (p * positive).sum((0, 2)) / (mass + count).clamp(min=1e-7)
+
+        as_negative = ((p.square() * F.softplus(logits)) @ weight.mT).sum()
+        own = logits.gather(1, ids)  # b 1 n
+        as_positive = own.neg().sigmoid().square() * F.softplus(-own) - own.sigmoid().square() * F.softplus(own)
+        focal = (as_negative + (as_positive * weight).sum()) / (n_taught * logits.shape[1])
+        return (dice * (count > 0)).mean(), focal
 
 
 class ZoeDistillLoss(nn.Module):

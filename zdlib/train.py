@@ -21,6 +21,8 @@ from zdlib.losses import ZoeDistillLoss, resize_to
 from zdlib.metrics import depth_metrics
 from zdlib.models import build_model
 from zdlib.models.checkpoints import save_checkpoint
+from zdlib.models.memory import keep_freed_memory
+from zdlib.models.zoe import ZoeDepth
 from zdlib.paths import RunPaths, resolve
 from zdlib.recipes import Recipe
 
@@ -58,6 +60,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None) -> Tra
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if config.threads:
         torch.set_num_threads(config.threads)
+    keep_freed_memory()
 
     reader = NYUReader(resolve(profile.data.nyu_mat), depth=recipe.depth_source)
     roles = frame_roles(
@@ -67,7 +70,8 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None) -> Tra
     selection_set = TrainingSet(reader, roles.selection, recipe, augment=False, seed=run.seed)
 
     _seed_everything(run.seed)
-    model = build_model(profile.model, segmentation=run.seg_weight > 0).to(device, memory_format=torch.channels_last)
+    model = build_model(profile.model, segmentation=run.seg_weight > 0).to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
     _seed_everything(run.seed)  # a segmentation head drew numbers that a control did not
     criterion = ZoeDistillLoss(recipe, run.seg_weight)
     loader = DataLoader(
@@ -94,7 +98,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None) -> Tra
                 learning_rate = schedule.get_last_lr()[-1]
                 parts = _step(model, criterion, optimizer, batch, config, device, reader)
                 schedule.step()
-                steps.append({"step": len(steps) + 1, "epoch": epoch, "lr": learning_rate, **parts})
+                steps.append({"step": len(steps) + 1, "epoch": epoch, "lr": float(learning_rate), **parts})
                 bar.update(len(batch["index"]))
                 bar.set_postfix({"loss": f"{parts['total']:.3f}"}, refresh=False)
                 if number not in validate_at:
@@ -130,7 +134,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None) -> Tra
 
 
 def validate(
-    model: nn.Module, frames: TrainingSet, recipe: Recipe, batch_size: int, device: torch.device
+    model: ZoeDepth, frames: TrainingSet, recipe: Recipe, batch_size: int, device: torch.device
 ) -> dict[str, float]:
     """Mean depth metrics over `frames`, one forward pass an image, no flip and no crop (the trainer's validation).
 
@@ -152,11 +156,11 @@ def validate(
                         depth_metrics(prediction[0].numpy() * scale, target[0].numpy() * scale, mask[0].numpy())
                     )
     model.train()
-    return {name: float(value) for name, value in pd.DataFrame(rows).mean().items()}
+    return {str(name): float(value) for name, value in pd.DataFrame(rows).mean().items()}
 
 
 def _step(
-    model: nn.Module,
+    model: ZoeDepth,
     criterion: ZoeDistillLoss,
     optimizer: torch.optim.Optimizer,
     batch: dict[str, Tensor],
@@ -183,7 +187,7 @@ def _step(
 
 
 def _optimisation(
-    model: nn.Module, config: TrainConfig, steps: int
+    model: ZoeDepth, config: TrainConfig, steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """AdamW with ZoeDepth's parameter groups under OneCycle (constant for 70 %, then a cosine to lr / 10⁴)."""
     groups = model.parameter_groups(config.lr, config.encoder_lr_factor)
