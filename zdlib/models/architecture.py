@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from zdlib.config import Frozen, ModelConfig, Positive
 
@@ -33,8 +33,11 @@ class Architecture(ModelConfig):
         rel_depth_in_output: the NK model does not feed the relative depth to the output layer.
         projector_hidden: width inside the embedding projectors and the seed regressor; None: the single-head model's.
         bottleneck: how much narrower than its input the output layer's hidden layer is.
-        domains: one metric head each; more than one adds the router.
-        routing: the router's decision: for each `image`, or once for the `batch` as the released code does.
+        domains: one metric head each; more than one need a router.
+        router: how a head is chosen (the paper's Table 6): `labelled`, by the caller; `trained`, by a classifier that
+            learns from labels (the caller's loss on `domain_logits`); `auto`, by a classifier that learns from the
+            depth alone: in training the heads' depths are mixed by its probabilities.
+        routing: the classifier's decision: for each `image`, or once for the `batch` as the released code does.
     """
 
     encoder_weights: str = "none"
@@ -55,4 +58,15 @@ class Architecture(ModelConfig):
     projector_hidden: Positive | None = None
     bottleneck: Positive = 2
     domains: tuple[Domain, ...] = Field(default=(Domain(name="nyu"),), min_length=1)
+    router: Literal["labelled", "trained", "auto"] = "trained"
     routing: Literal["image", "batch"] = "image"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Architecture":
+        if len(self.n_attractors) != 4:
+            raise ValueError(f"n_attractors needs one number for each of the 4 levels, not {len(self.n_attractors)}")
+        if self.head == "splitter" and self.n_bins % 16:
+            raise ValueError(f"n_bins must be a multiple of 16 for the splitter, not {self.n_bins}")
+        if self.head == "naive" and len(self.domains) > 1:
+            raise ValueError("the naive head has one domain")
+        return self

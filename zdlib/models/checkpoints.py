@@ -1,6 +1,8 @@
-"""Weights on disk: our own format (safetensors), safely read and atomically written."""
+"""Weights on disk: our own format (safetensors), the authors' (.pt); safely read and atomically written."""
 
+import hashlib
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from zdlib.config import ModelConfig
 from zdlib.errors import ZDError
 from zdlib.io import atomic_path
 from zdlib.models.architecture import Architecture
+from zdlib.models.official import from_official, official_keys, to_official
+from zdlib.models.registry import ARCHITECTURES
 from zdlib.models.zoe import ZoeDepth
 
 FORMAT = "zdlib-1"
@@ -29,8 +33,11 @@ def save_checkpoint(path: str | Path, model: ZoeDepth, config: ModelConfig, info
         info: anything JSON can say: metrics, recipe, frames trained on, git commit.
     """
     architecture = Architecture.model_validate(config.model_dump() | {"encoder_weights": "none"})
-    metadata = {"format": FORMAT, "config": architecture.model_dump_json(), "info": json.dumps(info, sort_keys=True)}
-    tensors = {key: value.detach().contiguous() for key, value in model.state_dict().items()}
+    description = {"format": FORMAT, "config": architecture.model_dump(mode="json"), "info": info}
+    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    description["sha256"] = content_hash(tensors, description)
+    # One entry, because safetensors writes several in random order.
+    metadata = {"zdlib": json.dumps(description, sort_keys=True)}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata)
 
@@ -50,10 +57,14 @@ def load_checkpoint(path: str | Path, segmentation: bool = False) -> tuple[ZoeDe
     """
     tensors, metadata = read_safetensors(path)
     try:
-        config = Architecture.model_validate_json(metadata["config"])
-        info = json.loads(metadata["info"])
-    except (KeyError, ValidationError, json.JSONDecodeError) as error:
+        description = json.loads(metadata["zdlib"])
+        digest = description.pop("sha256")
+        config = Architecture.model_validate(description["config"])
+        info = description["info"]
+    except (KeyError, TypeError, ValidationError, json.JSONDecodeError) as error:
         raise ZDError(f"{path}: not a checkpoint of this project: convert others with `zdlib convert`") from error
+    if digest != content_hash(tensors, description):
+        raise ZDError(f"{path}: damaged (its SHA-256 does not match): get or write it again")
     if not segmentation:
         tensors = {key: value for key, value in tensors.items() if not key.startswith("unet.")}
     elif not any(key.startswith("unet.") for key in tensors):
@@ -83,6 +94,98 @@ def load_exactly(model: torch.nn.Module, tensors: dict[str, Tensor], source: str
     model.load_state_dict(tensors)
 
 
+def content_hash(tensors: dict[str, Tensor], description: dict[str, Any]) -> str:
+    """SHA-256 over the description, and names, types, shapes and bytes of all tensors."""
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for key, tensor in sorted(tensors.items()):
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def load_weights(model: ZoeDepth, path: str | Path) -> dict[str, Any]:
+    """Fill a model from a file of ours, an official ZoeDepth one, or a MiDaS one.
+
+    A MiDaS file (no metric head) fills encoder and decoder, one with an encoder alone just that; every tensor of the
+    parts it does fill must be there.
+
+    Returns:
+        The `info` of a file of ours; an empty dictionary for the others.
+
+    Raises:
+        ZDError: unreadable, unsafe, or another model's.
+    """
+    if Path(path).suffix == ".safetensors":
+        loaded, info = load_checkpoint(path, segmentation=model.unet is not None)
+        load_exactly(model, loaded.state_dict(), str(path))
+        return info
+    tensors = from_official(model, read_pickle(path), str(path))
+    parts = {key.split(".")[0] for key in tensors}
+    if not parts:
+        raise ZDError(f"{path}: holds no weights: take the checkpoint of this very model")
+    for part in ("encoder", "decoder", "head"):
+        if part in parts:
+            own = {key.removeprefix(f"{part}."): v for key, v in tensors.items() if key.startswith(f"{part}.")}
+            load_exactly(getattr(model, part), own, str(path))
+    return {}
+
+
+def identify(path: str | Path) -> str:
+    """Which model an official ZoeDepth file holds, by its keys and shapes.
+
+    Raises:
+        ZDError: unreadable, or none that this library knows.
+    """
+    shapes = {key.removeprefix("module."): tuple(value.shape) for key, value in read_pickle(path).items()}
+    for name, config in ARCHITECTURES.items():
+        if config.encoder.startswith(("swin", "beit_")):
+            with torch.device("meta"):
+                state = ZoeDepth(config).state_dict()
+            keys = official_keys(state, config)
+            if all(shapes.get(theirs) == tuple(state[ours].shape) for ours, theirs in keys.items()):
+                return name
+    raise ZDError(f"{path}: not a whole ZoeDepth model of a known kind: name it with --model")
+
+
+def save_official(path: str | Path, model: ZoeDepth) -> None:
+    """Write a `.pt` that the authors' code loads; the U-Net is left out. Atomic.
+
+    Raises:
+        ZDError: their code cannot express this model.
+    """
+    tensors = to_official(model)
+    with atomic_path(path) as temporary:
+        torch.save({"model": tensors}, temporary)
+
+
+def read_pickle(path: str | Path) -> dict[str, Tensor]:
+    """Tensors of a `.pt` file: a state dict, bare or under "model". No code in it is ever run.
+
+    Raises:
+        ZDError: missing, damaged, compressed (torch never writes that, a zip bomb is), or with more than tensors in it.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                    raise ZDError(f"{path}: compressed inside, so not written by torch: do not trust it")
+                if (broken := archive.testzip()) is not None:
+                    raise ZDError(f"{path}: damaged ({broken} fails its checksum): get it again")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except ZDError:
+        raise
+    except FileNotFoundError as error:
+        raise ZDError(f"{path}: no such file: name another checkpoint") from error
+    except Exception as error:  # torch, zipfile and pickle each raise many kinds on hostile bytes
+        reason = str(error).split(". ")[0][:200]
+        raise ZDError(f"{path}: damaged, or holds more than tensors (nothing in it was run): {reason}") from error
+    if isinstance(content, dict) and isinstance(content.get("model"), dict):
+        content = content["model"]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise ZDError(f"{path}: not a state dict: take a checkpoint of ZoeDepth or MiDaS")
+    return content
+
+
 def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a safetensors file.
 
@@ -94,5 +197,5 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
             return {key: file.get_tensor(key) for key in list(file.keys())}, file.metadata() or {}
     except FileNotFoundError as error:
         raise ZDError(f"{path}: no such file: train the model first, or name another checkpoint") from error
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, OverflowError) as error:
         raise ZDError(f"{path}: damaged or not safetensors ({error}): get or write it again") from error

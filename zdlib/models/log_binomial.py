@@ -20,31 +20,34 @@ def log_binomial_depth(
         min_temperature: of t.
         max_temperature: of t.
 
-    The K probabilities are softmax_k((ln C(K-1, k) + k ln p + (K-1-k) ln(1-p)) / t): linear in the three maps
-    (1/t, ln p/t, ln(1-p)/t), which is all that has to be kept for the backward pass.
+    The K probabilities are softmax_k((ln C(K-1, k) + k ln p + (K-1-k) ln(1-p)) / t): all that has to be kept for the
+    backward pass are the three maps ln p, ln(1-p), 1/t.
     """
     # Channels last, so that the gradient returns in the layout that convolutions are fastest in.
     a, b, c, d = (F.softplus(raw.permute(0, 2, 3, 1).float()) + 1e-4).unbind(3)  # b h w each
     p = a / (a + b)
     t = min_temperature + (max_temperature - min_temperature) * c / (c + d)
-    maps = torch.stack([1 / t, p.clamp(1e-4, 1).log() / t, (1 - p).clamp(1e-4, 1).log() / t], dim=1)  # b 3 h w
+    maps = torch.stack([p.clamp(1e-4, 1).log(), (1 - p).clamp(1e-4, 1).log(), 1 / t], dim=1)  # b 3 h w
     basis = binomial_basis(centres.shape[1]).to(maps)
     return _MeanBin.apply(maps, centres.float().contiguous(), basis)
 
 
 def binomial_basis(n_bins: int) -> Float[Tensor, "k 3"]:
-    """Columns: ln C(n, k) by Stirling's formula without its square root (as the reference), k, and n - k; n = K - 1."""
-    n, eps = n_bins - 1, 1e-7
-    k = torch.arange(n_bins, dtype=torch.float64)
-    stirling = (n + eps) * torch.tensor(n + eps).log() - (k + eps) * (k + eps).log() - (n - k) * (n - k + eps).log()
-    return torch.stack([stirling, k, n - k], dim=1)
+    """Columns: k, n - k and ln C(n, k) by Stirling's formula without its square root (as the reference); n = K - 1."""
+    # In float32, like the reference: its rounding of n ln n, divided by a small temperature, shows in the depth.
+    eps = 1e-7
+    index = torch.arange(n_bins, dtype=torch.float32)
+    n, k = torch.tensor(n_bins - 1.0) + eps, index + eps
+    stirling = n * n.log() - k * k.log() - (n - k) * (n - k + eps).log()
+    return torch.stack([index, index.flip(0), stirling], dim=1)
 
 
 class _MeanBin(torch.autograd.Function):
-    """Σ_k softmax_k(basis · maps) · up(centres)_k, one image at a time.
+    """Σ_k P_k · up(centres)_k with P = softmax(basis · (ln p, ln(1-p), 1) · 1/t), one image at a time.
 
-    Written out, autograd would keep five K × h × w tensors an image. Here the probabilities P are made again in the
-    backward pass: ∂y/∂maps_j = E[basis_j · centre] - E[basis_j] · y, ∂y/∂centres = P.
+    Written out, autograd would keep five K × h × w tensors an image. Here P is made again in the backward pass:
+    ∂y/∂centres = P; with the covariance under P of basis column j and the centres, cov_j = E[basis_j · centre] -
+    E[basis_j] · y: ∂y/∂(ln p) = cov_0 / t, ∂y/∂(ln(1-p)) = cov_1 / t, ∂y/∂(1/t) = cov_0 ln p + cov_1 ln(1-p) + cov_2.
     """
 
     @staticmethod
@@ -66,14 +69,18 @@ class _MeanBin(torch.autograd.Function):
         for i, (m, c, g) in enumerate(zip(maps, centres, gradient.flatten(1), strict=True)):
             probabilities = _probabilities(m, basis)
             weighted = probabilities * resize(c[None], size)[0].flatten(1)
-            covariance = basis.T @ weighted - (basis.T @ probabilities) * weighted.sum(0)
-            to_maps[i] = (g * covariance).view_as(m)
+            covariance = (basis.T @ weighted - (basis.T @ probabilities) * weighted.sum(0)).view_as(m)
+            to_maps[i, :2] = covariance[:2] * m[2]
+            to_maps[i, 2] = (covariance[:2] * m[:2]).sum(0) + covariance[2]
+            to_maps[i] *= g.view(size)
             to_centres[i] = _resize_backward((g * probabilities).view(1, -1, *size), c.shape)
         return to_maps, to_centres, None
 
 
 def _probabilities(maps: Float[Tensor, "3 h w"], basis: Float[Tensor, "k 3"]) -> Float[Tensor, "k hw"]:
-    return (basis @ maps.flatten(1)).softmax(0)
+    maps = maps.flatten(1)
+    # The terms nearly cancel: adding them before the division by t keeps float32's error small.
+    return torch.addmm(basis[:, 2:], basis[:, :2], maps[:2]).mul_(maps[2]).softmax(0)
 
 
 def _resize_backward(gradient: Float[Tensor, "1 k h w"], shape: torch.Size) -> Float[Tensor, "k h2 w2"]:

@@ -1,15 +1,27 @@
 """Stage 3: decoder features → adaptive bins → metric depth (Bhat et al., "ZoeDepth", 2023, section 3.2)."""
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from zdlib.errors import ZDError
 from zdlib.models.architecture import Architecture
 from zdlib.models.dpt import DecoderFeatures, resize
 from zdlib.models.log_binomial import log_binomial_depth
+from zdlib.models.router import Router, choose
 
 Route = Int[Tensor, " b"]  # each image's domain
+
+
+class HeadOutput(NamedTuple):
+    """Metric depth at network resolution, the bin centres it was made from, the router's logits (or None)."""
+
+    depth: Float[Tensor, "b 1 h w"]
+    centres: Float[Tensor, "b k h2 w2"] | None
+    domain_logits: Float[Tensor, "b d"] | None
 
 
 class DomainMLP(nn.ModuleList):
@@ -74,20 +86,20 @@ class MetricBins(nn.Module):
         c, e, k, d = config.decoder_channels, config.bin_embedding_dim, config.n_bins, len(config.domains)
         hidden = config.projector_hidden
         levels = len(config.n_attractors)
-        self.conv = nn.Conv2d(c, c, 1)
         if config.head != "naive":
             n_seed = k if config.head == "attractor" else k // 2**levels
+            self.conv = nn.Conv2d(c, c, 1)
             self.seed_bins = DomainMLP(d, c, hidden or c, n_seed)
             self.seed_projector = DomainMLP(1, c, hidden or e, e)
             self.projectors = nn.ModuleList(DomainMLP(1, c, hidden or e, e) for _ in range(levels))
-            outputs = self._level_outputs(n_seed)
-            self.refiners = nn.ModuleList(DomainMLP(d, e, e, n) for n in outputs)
+            self.refiners = nn.ModuleList(DomainMLP(d, e, e, n) for n in self._level_outputs(n_seed))
         self.n_fine = 33 if config.rel_depth_in_output else 32
         inputs = self.n_fine + (0 if config.head == "naive" else e)
         outputs_per_pixel = 1 if config.head == "naive" else 4 if config.output == "log_binomial" else k
         self.output = DomainMLP(d, inputs, inputs // config.bottleneck, outputs_per_pixel, nn.GELU)
         limits = torch.tensor([[domain.min_depth, domain.max_depth] for domain in config.domains])
         self.register_buffer("limits", limits, persistent=False)
+        self.router = Router(c, d) if d > 1 and config.router != "labelled" else None
 
     def _level_outputs(self, n_seed: int) -> list[int]:
         """Channels of each level's refiner."""
@@ -96,25 +108,43 @@ class MetricBins(nn.Module):
         pair = 2 if self.config.bin_type in ("normed", "hybrid2") else 1
         return [pair * n for n in self.config.n_attractors]
 
-    def forward(
-        self, features: DecoderFeatures, route: Route
-    ) -> tuple[Float[Tensor, "b 1 h w"], Float[Tensor, "b k h2 w2"] | None]:
-        """Metric depth at network resolution, and the bin centres it was made from (finest level; None if naive)."""
-        fine, size = features.fine, features.fine.shape[2:]
+    def forward(self, features: DecoderFeatures, domains: Route | None = None) -> HeadOutput:
+        """Depth through the head that `domains` names for each image; None leaves the choice to the router.
+
+        Raises:
+            ZDError: a model whose domain must be labelled got no label.
+        """
+        fine = features.fine
         if self.config.rel_depth_in_output:
             fine = torch.cat([fine, self._rel_depth(features.rel_depth)], dim=1)  # b 33 H W
+        route = torch.zeros(len(fine), dtype=torch.long, device=fine.device) if domains is None else domains
         if self.config.head == "naive":
-            return F.softplus(self.output(fine, route)), None
-        centres, embedding = self.bins(features, route)
+            return HeadOutput(F.softplus(self.output(fine, route)), None, None)
+        x = self.conv(features.bottleneck)  # b c H/32 W/32
+        logits = self.router(x) if self.router else None
+        if domains is None and len(self.config.domains) > 1:
+            if logits is None:
+                raise ZDError("this model has several domains and no router: name each image's with domains=…")
+            route = choose(logits, self.config.routing)
+            if self.config.router == "auto" and self.training:
+                depths = [self._depth(x, fine, features, torch.full_like(route, d)).depth for d in range(len(logits.T))]
+                mixed = (torch.cat(depths, dim=1) * logits.softmax(1)[:, :, None, None]).sum(1, keepdim=True)
+                return HeadOutput(mixed, None, logits)
+        return self._depth(x, fine, features, route)._replace(domain_logits=logits)
+
+    def _depth(self, x: Tensor, fine: Tensor, features: DecoderFeatures, route: Route) -> HeadOutput:
+        """Bins, then at every pixel their mean under the predicted distribution."""
+        centres, embedding = self.bins(x, features.fused, route)
+        size = fine.shape[2:]
         # The first layer is linear: its share that reads the embedding runs before the upsampling.
         coarse = self.output.layer(0, embedding, route, slice(self.n_fine, None), bias=False)  # b hidden H/2 W/2
         hidden = self.output.layer(0, fine, route, slice(0, self.n_fine)) + resize(coarse, size)
-        logits = self.output.layer(2, F.gelu(hidden), route)
+        raw = self.output.layer(2, F.gelu(hidden), route)
         if self.config.output == "log_binomial":
-            depth = log_binomial_depth(logits, centres, self.config.min_temperature, self.config.max_temperature)
+            depth = log_binomial_depth(raw, centres, self.config.min_temperature, self.config.max_temperature)
         else:
-            depth = (logits.softmax(1) * resize(centres, size)).sum(1, keepdim=True)
-        return depth, centres
+            depth = (raw.softmax(1) * resize(centres, size)).sum(1, keepdim=True)
+        return HeadOutput(depth, centres, None)
 
     def _rel_depth(self, rel: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
         if not self.config.inverse_rel_depth:
@@ -123,16 +153,15 @@ class MetricBins(nn.Module):
         return (rel - rel.min()) / (rel.max() - rel.min())
 
     def bins(
-        self, features: DecoderFeatures, route: Route
+        self, x: Float[Tensor, "b c h32 w32"], fused: list[Tensor], route: Route
     ) -> tuple[Float[Tensor, "b k h w"], Float[Tensor, "b e h w"]]:
         """Bin centres and embedding at the finest level (H/2, W/2)."""
-        x = self.conv(features.bottleneck)  # b c H/32 W/32
-        first = torch.zeros_like(route)  # the projectors are shared by all domains
+        shared = torch.zeros_like(route)  # the projectors serve all domains
         bins = self._seed(self.seed_bins(x, route), route)
-        embedding = self.seed_projector(x, first)
-        for projector, refiner, level in zip(self.projectors, self.refiners, features.fused, strict=True):
+        embedding = self.seed_projector(x, shared)
+        for projector, refiner, level in zip(self.projectors, self.refiners, fused, strict=True):
             size, previous = level.shape[2:], embedding
-            embedding = projector(level, first)  # b e h w
+            embedding = projector(level, shared)  # b e h w
             raw = refiner(embedding + resize(previous, size), route)
             bins = self._refine(resize(bins, size), raw)
         return self._centres(bins, route), embedding

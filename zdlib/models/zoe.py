@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from zdlib.config import ModelConfig
@@ -14,6 +13,7 @@ from zdlib.models.backbones import build_encoder
 from zdlib.models.dpt import DPTDecoder, resize
 from zdlib.models.metric_bins import MetricBins
 from zdlib.models.segmentation import UNetHead
+from zdlib.paths import resolve
 
 
 @dataclass
@@ -63,15 +63,21 @@ class ZoeDepth(nn.Module):
         # Last, so that equal seeds give equal depth networks with and without it.
         self.unet = UNetHead(config.decoder_channels, config.segmentation_channels) if segmentation else None
 
-    def forward(self, images: Float[Tensor, "b 3 h w"], segmentation: bool | None = None) -> ZoeOutput:
+    def forward(
+        self,
+        images: Float[Tensor, "b 3 h w"],
+        segmentation: bool | None = None,
+        domains: Int[Tensor, " b"] | None = None,
+    ) -> ZoeOutput:
         """Predict from RGB images in [0, 1], of any size.
 
         Args:
             images: resized to the network's size and normalised here.
             segmentation: run the U-Net; None means in training mode only.
+            domains: each image's, as an index into the architecture's; None leaves it to the router.
 
         Raises:
-            ZDError: `segmentation` of a model that was built without it.
+            ZDError: `segmentation` of a model that was built without it; no `domains` where they must be labelled.
         """
         if segmentation and self.unet is None:
             raise ZDError("this model has no segmentation head: build or load it with segmentation=True")
@@ -80,10 +86,9 @@ class ZoeDepth(nn.Module):
         x = (resize(images, size) - 0.5) / 0.5  # b 3 H W, in [-1, 1]
         levels = self.encoder(x)  # b c_i H/s W/s for s = 4, 8, 16, 32
         features = self.decoder(levels)
-        route = torch.zeros(len(images), dtype=torch.long, device=images.device)
-        depth, centres = self.head(features, route)
+        depth, centres, domain_logits = self.head(features, domains)
         logits = self.unet(features) if run_unet else None
-        return ZoeOutput(depth, features.rel_depth, logits, centres)
+        return ZoeOutput(depth, features.rel_depth, logits, centres, domain_logits)
 
     def parameter_groups(self, lr: float, encoder_lr_factor: float) -> list[dict[str, Any]]:
         """Groups for AdamW: the encoder learns at `lr / encoder_lr_factor`, decoder and heads at `lr`."""
@@ -101,4 +106,12 @@ def build_model(config: ModelConfig, segmentation: bool = False) -> ZoeDepth:
     Raises:
         ZDError: unknown encoder, or its weights cannot be had.
     """
-    return ZoeDepth(Architecture.model_validate(config.model_dump()), segmentation)
+    from zdlib.models.checkpoints import load_weights
+
+    weights = config.encoder_weights
+    built_in = weights in ("none", "packaged")
+    description = config.model_dump() | ({} if built_in else {"encoder_weights": "none"})
+    model = ZoeDepth(Architecture.model_validate(description), segmentation)
+    if not built_in:
+        load_weights(model, resolve(weights))
+    return model

@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from golden.weights_recipe import recipe_image
+from golden_models import GOLDEN, official_state, relative_error
+from PIL import Image
+
+from zdlib.cli import main
+from zdlib.models import build_model
+from zdlib.models.architecture import Architecture
+from zdlib.models.checkpoints import load_checkpoint, save_checkpoint
+from zdlib.predict import border, predict_depth
+
+SMALL = Architecture(
+    encoder="tf_efficientnet_lite0", input_size=(64, 96), decoder_channels=16, bin_embedding_dim=16
+)  # fmt: skip
+
+
+WEIGHTS = ["--weights", "{f}/metres.safetensors", "-o", "{f}/x"]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    torch.manual_seed(0)
+    for name, recipe in (("metres", "corrected"), ("kilometres", "published")):
+        torch.manual_seed(0)
+        save_checkpoint(folder / f"{name}.safetensors", build_model(SMALL), SMALL, {"recipe": recipe})
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)).save(folder / "room.png")
+    return folder
+
+
+def predict(files: Path, name: str, *more: str) -> Path:
+    out = files / f"out_{name}"
+    weights = files / f"{name}.safetensors"
+    assert main(["predict", str(files / "room.png"), *more, "--weights", str(weights), "-o", str(out)]) == 0
+    return out
+
+
+def test_predict_writes_three_files(files, capsys):
+    out = predict(files, "metres")
+    depth = np.load(out / "room.npy")
+    assert (depth.shape, depth.dtype) == ((50, 70), np.float32)
+    assert np.array_equal(np.array(Image.open(out / "room.png")), np.round(depth * 1000).astype(np.uint16))
+    assert np.array(Image.open(out / "room_preview.png")).shape[2] == 3
+    assert "room.npy" in capsys.readouterr().out
+
+
+def test_the_published_recipe_is_in_kilometres(files):
+    depths = [np.load(predict(files, name) / "room.npy") for name in ("metres", "kilometres")]
+    np.testing.assert_allclose(depths[1], 1000 * depths[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "{f}/none.png", *WEIGHTS], "none.png"),
+        (["predict", "{f}/room.png", "--weights", "{f}/none.safetensors", "-o", "{f}/x"], "no such file"),
+        (["predict", "{f}/room.png", *WEIGHTS, "--domain", "moon"], "moon"),
+        (["predict", "{f}/room.png", *WEIGHTS, "--device", "tpu9"], "tpu9"),
+        (["predict", "{f}/room.png", "{f}/room.png", *WEIGHTS], "same name"),
+        (["convert", "{f}/metres.safetensors", "{f}/x.pt"], "no place"),
+        (["convert", "{f}/metres.safetensors", "{f}/x.onnx"], "must end in"),
+        (["info", "{f}/room.png"], "room.png"),
+    ],
+)
+def test_errors_are_one_line(files, capsys, arguments, message):
+    assert main([argument.format(f=files) for argument in arguments]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
+    assert not (files / "x").exists()
+
+
+def test_info(files, capsys):
+    assert main(["info"]) == 0
+    assert "zoe_distill_swin2_b" in capsys.readouterr().out
+    assert main(["info", str(files / "metres.safetensors")]) == 0
+    assert '"recipe": "corrected"' in capsys.readouterr().out
+
+
+def test_an_official_file_goes_through_convert_and_predict(tmp_path):
+    torch.save({"model": official_state("swin2_t")}, tmp_path / "ZoeD.pt")
+    assert main(["convert", str(tmp_path / "ZoeD.pt"), str(tmp_path / "ours.safetensors")]) == 0
+    assert main(["convert", str(tmp_path / "ours.safetensors"), str(tmp_path / "back.pt")]) == 0
+    golden = np.load(GOLDEN / "zoe_swin2_t_256x256.npz")
+    picture = np.round(recipe_image(256, 256, 0).transpose(1, 2, 0) * 255).astype(np.uint8)
+    Image.fromarray(picture).save(tmp_path / "wave.png")
+    plain = ["--no-pad", "--no-flip", "-o", str(tmp_path)]
+    assert main(["predict", str(tmp_path / "wave.png"), "--weights", str(tmp_path / "ZoeD.pt"), *plain]) == 0
+    found = np.load(tmp_path / "wave.npy")
+    # The fixture's picture is not rounded to 8 bits; the same rounded picture through the library agrees exactly.
+    model, _ = load_checkpoint(tmp_path / "ours.safetensors")
+    assert np.array_equal(found, predict_depth(model, picture, pad=False, flip=False))
+    assert relative_error(np.sort(found.ravel()), np.sort(golden["metric_depth"].ravel())) < 0.05
+
+
+def test_border_is_the_published_one():
+    assert border(480, 640) == (46, 53)
+
+
+def test_flipping_makes_the_prediction_symmetric(files):
+    model, _ = load_checkpoint(files / "metres.safetensors")
+    picture = np.random.default_rng(1).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    depth = predict_depth(model, picture)
+    mirrored = predict_depth(model, picture[:, ::-1])
+    np.testing.assert_allclose(mirrored[:, ::-1], depth, rtol=1e-5)
+    plain = predict_depth(model, picture, flip=False)
+    assert not np.allclose(plain, depth, rtol=1e-4)

@@ -1,0 +1,172 @@
+"""The command line: `zdlib predict | convert | info`."""
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from zdlib.errors import ZDError
+from zdlib.io import write_bytes
+from zdlib.recipes import RECIPES
+
+if TYPE_CHECKING:  # timm and torch take seconds to import: `--help` does without
+    from zdlib.models import ZoeDepth
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. A `ZDError` is printed as one line."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except ZDError as error:
+        print(f"zdlib: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("zdlib: interrupted; files already written are complete", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="zdlib", description="Metric depth from single pictures.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    predict = commands.add_parser(
+        "predict",
+        help="metric depth of pictures",
+        description="Writes OUT/NAME.npy (float32 metres), OUT/NAME.png (16 bit, millimetres, at most 65535) "
+        "and OUT/NAME_preview.png, at the picture's resolution. The defaults are those of ZoeDepth's own inference.",
+    )
+    predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    predict.add_argument("--model", help="a name that `zdlib info` lists; not needed for a .safetensors file")
+    predict.add_argument("--weights", required=True, help="a checkpoint: ours (.safetensors) or an official one (.pt)")
+    predict.add_argument("-o", "--out", type=Path, required=True, help="folder to write to")
+    predict.add_argument("--domain", help="head of a model with several (nyu, kitti); default: the router decides")
+    predict.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, … (default cpu)")
+    predict.add_argument(
+        "--no-pad",
+        dest="pad",
+        action="store_false",
+        help="do not surround the picture by its reflection. Padding smooths the borders but changes the scale: "
+        "it moves ZoeDepth's RMSE on NYU from 0.270 to 0.375 m, so benchmarks are run without",
+    )
+    predict.add_argument(
+        "--no-flip",
+        dest="flip",
+        action="store_false",
+        help="do not average with the mirrored picture's prediction: half the time; the published 0.270 m is with it",
+    )
+    predict.set_defaults(run=_predict)
+
+    convert = commands.add_parser(
+        "convert",
+        help="between the official layout (.pt) and ours (.safetensors)",
+        description="An official .pt to our .safetensors, or the reverse, by the names' endings.",
+    )
+    convert.add_argument("source", type=Path, metavar="IN")
+    convert.add_argument("target", type=Path, metavar="OUT")
+    convert.add_argument("--model", help="which model an official file holds; default: found by its keys and shapes")
+    convert.set_defaults(run=_convert)
+
+    info = commands.add_parser("info", help="what a checkpoint holds; without FILE, the models known by name")
+    info.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _predict(options: argparse.Namespace) -> None:
+    import torch
+
+    from zdlib.data.pictures import read_picture
+    from zdlib.predict import predict_depth
+
+    model, info = _load(Path(options.weights), options.model)
+    names = [domain.name for domain in model.config.domains]
+    if options.domain is not None and options.domain not in names:
+        raise ZDError(f"--domain {options.domain}: this model has {', '.join(names)}")
+    domain = None if options.domain is None else names.index(options.domain)
+    stems = [path.stem for path in options.images]
+    if len(set(stems)) < len(stems):
+        raise ZDError("two pictures have the same name: predict them into different folders")
+    try:
+        model = model.to(torch.device(options.device))
+    except (RuntimeError, AssertionError) as error:
+        raise ZDError(f"--device {options.device}: cannot be used ({str(error).splitlines()[0]})") from error
+    metres = RECIPES[info["recipe"]].metres_per_unit if info.get("recipe") in RECIPES else 1.0
+    for path in options.images:
+        depth = predict_depth(
+            model, read_picture(path, "name an image file", "RGB"), options.pad, options.flip, domain
+        ) * np.float32(metres)
+        _write(options.out, path.stem, depth)
+        print(f"{path}: {depth.min():.2f} to {depth.max():.2f} m -> {options.out / path.stem}.npy", flush=True)
+
+
+def _write(folder: Path, stem: str, depth: np.ndarray) -> None:
+    """The three files of one picture."""
+    raw = io.BytesIO()
+    np.save(raw, depth)
+    write_bytes(folder / f"{stem}.npy", raw.getvalue())
+    millimetres = np.clip(np.round(depth * 1000), 0, 65535).astype(np.uint16)
+    for name, picture in ((stem, millimetres), (f"{stem}_preview", _preview(depth))):
+        encoded = io.BytesIO()
+        Image.fromarray(picture).save(encoded, "png")
+        write_bytes(folder / f"{name}.png", encoded.getvalue())
+
+
+def _preview(depth: np.ndarray) -> np.ndarray:
+    """Depth in colours, with a colour bar in metres; (h, w, 3) uint8."""
+    from zdlib.figures import DEPTH_MAP, new_figure
+
+    height, width = depth.shape
+    figure = new_figure(8, max(8 * height / width * 0.85, 1))
+    axes = figure.add_subplot()
+    shown = axes.imshow(depth, cmap=DEPTH_MAP, interpolation="nearest")
+    axes.set_axis_off()
+    figure.colorbar(shown, label="depth [m]")
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from zdlib.models.checkpoints import load_checkpoint, save_checkpoint, save_official
+
+    endings = options.source.suffix, options.target.suffix
+    if endings == (".safetensors", ".pt"):
+        model, _ = load_checkpoint(options.source)
+        save_official(options.target, model)
+    elif endings[0] in (".pt", ".pth") and endings[1] == ".safetensors":
+        model, _ = _load(options.source, options.model)
+        save_checkpoint(options.target, model, model.config, {"converted_from": options.source.name})
+    else:
+        raise ZDError(f"{options.source} -> {options.target}: one must end in .pt, the other in .safetensors")
+    print(f"{options.source} -> {options.target}")
+
+
+def _info(options: argparse.Namespace) -> None:
+    from zdlib.models import list_models
+
+    if options.file is None:
+        print("\n".join(list_models()))
+        return
+    model, info = _load(options.file, None)
+    sizes = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
+    print(json.dumps({"parameters": sizes | {"total": sum(sizes.values())}}, indent=1))
+    print(
+        json.dumps({"architecture": model.config.model_dump(mode="json"), "info": info}, indent=1, ensure_ascii=False)
+    )
+
+
+def _load(path: Path, name: str | None) -> "tuple[ZoeDepth, dict[str, Any]]":
+    """The model of a checkpoint of any kind, and what is known of it."""
+    from zdlib.models import create_model
+    from zdlib.models.checkpoints import identify, load_checkpoint
+
+    if path.suffix == ".safetensors":
+        return load_checkpoint(path)
+    return create_model(name or identify(path), weights=str(path)), {}
