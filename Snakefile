@@ -20,12 +20,6 @@ STEP = (
 )
 
 
-rule all:
-    input:
-        layout.report,
-        [finished(name) for name in layout.steps],
-
-
 rule data_prep:
     input:
         layout.data_sources,
@@ -146,3 +140,16 @@ rule report:
         *depends("report"),
     shell:
         STEP
+
+
+rule all:
+    default_target: True
+    input:
+        rules.data_prep.output,
+        rules.architecture.output,
+        rules.training.output,
+        rules.nyu_eval.output,
+        rules.ibims_eval.output,
+        rules.parameter_table.output,
+        rules.plots.output,
+        rules.report.output,

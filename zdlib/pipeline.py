@@ -160,8 +160,10 @@ def _tidy(layout: Layout) -> None:
     for step in layout.steps:
         _restore(layout, step)
     for folder in (layout.paths.results, layout.paths.figures):
-        for path in folder.rglob(".*"):
-            if path.is_file() and path.name.count(".") >= 2:
+        for path in [path for path in folder.rglob(".*.*") if path.name.count(".") >= 2]:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink(missing_ok=True)
 
 

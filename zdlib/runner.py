@@ -1,6 +1,7 @@
 """Run one notebook with papermill: strict about parameters, live on the terminal, and all or nothing on disk."""
 
 import ast
+import io
 import logging
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Any, TextIO
 
 import nbformat
 import papermill
+from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
@@ -41,11 +43,24 @@ class NotebookError(ZDError):
 class ThisPython(AsyncKernelManager):
     """A kernel on the running interpreter: no kernel has to be installed on the machine, and none there is trusted."""
 
+    connection: AsyncKernelClient | None = None
+
     @property
     def kernel_spec(self) -> KernelSpec:
         """The one specification that needs no look-up."""
         argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         return KernelSpec(argv=argv, display_name="Python 3", language="python")
+
+    def client(self, **options: Any) -> AsyncKernelClient:  # type: ignore[override]
+        """As the parent's, and remembered: whoever brings a kernel to nbclient must also close its connections."""
+        self.connection = super().client(**options)
+        return self.connection
+
+    def stop(self) -> None:
+        """End the connections and the process."""
+        if self.connection is not None:
+            self.connection.stop_channels()
+        run_sync(self.shutdown_kernel)()
 
 
 class LiveOutput:
@@ -55,7 +70,7 @@ class LiveOutput:
     log, its latest state is printed every `every` seconds.
     """
 
-    def __init__(self, stream: TextIO, prefix: str = "", every: float = 20.0):
+    def __init__(self, stream: TextIO | io.TextIOBase, prefix: str = "", every: float = 20.0):
         self._stream = stream
         self._prefix = prefix
         self._every = every
@@ -180,7 +195,7 @@ def run_notebook(
         finally:
             stderr.close()
             stdout.close()
-            run_sync(kernel.shutdown_kernel)()
+            kernel.stop()
     write_text(executed, nbformat.writes(clean(node)) + "\n")
 
 
