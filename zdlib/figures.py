@@ -28,8 +28,8 @@ from zdlib.io import atomic_path
 from zdlib.paths import RunPaths
 
 DPI = 160
-LARGE = 150_000  # bytes: a PNG above is shown as JPEG, or the executed notebooks would outgrow 1 MB
-SHOWN_WIDTH = 960  # pixels of such a JPEG
+LARGE = 300_000  # bytes: a PNG above holds photographs, and is shown as a JPEG
+SHOWN_WIDTH = 880  # pixels of such a JPEG: an executed notebook stays under 1 MB
 WIDTH = 7.2  # inches: a full text width; a column is half of it
 COLOURS = sns.color_palette("colorblind").as_hex()
 GREY = "#6b6b6b"
@@ -70,7 +70,7 @@ def new_figure(width: float = WIDTH, height: float = 3.0) -> Figure:
 def save_figure(figure: Figure, name: str, paths: RunPaths, *, caption: str = "") -> None:
     """Write `figures/<profile>/<name>.png` and `.pdf` without dates, and show the picture with its caption.
 
-    What is shown in the notebook is the PNG itself, or a smaller JPEG where photographs make the PNG large.
+    The notebook shows a smaller version: the PNG with 128 colours, or a JPEG where photographs make the PNG large.
 
     Raises:
         ZDError: the folder cannot be written, or the disk is full.
@@ -79,9 +79,7 @@ def save_figure(figure: Figure, name: str, paths: RunPaths, *, caption: str = ""
         for suffix, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "ModDate": None})):
             with atomic_path(paths.figures / f"{name}.{suffix}") as temporary:
                 figure.savefig(temporary, dpi=DPI, metadata=metadata)
-    shown, kind = (paths.figures / f"{name}.png").read_bytes(), "image/png"
-    if len(shown) > LARGE:
-        shown, kind = _jpeg(shown), "image/jpeg"
+    shown, kind = _small((paths.figures / f"{name}.png").read_bytes())
     tags = {"zdlib": {"figure": name, "caption": caption}}
     bundle = {kind: _base64(shown), "text/plain": f"figure {name}"}
     display(bundle, raw=True, metadata={kind: {"width": int(figure.get_figwidth() * 110)}, **tags})
@@ -89,14 +87,17 @@ def save_figure(figure: Figure, name: str, paths: RunPaths, *, caption: str = ""
         display(Markdown(caption), metadata=tags)
 
 
-def _jpeg(png: bytes) -> bytes:
-    """The picture as JPEG, at most `SHOWN_WIDTH` pixels wide."""
+def _small(png: bytes) -> tuple[bytes, str]:
+    """A version of the picture that keeps an executed notebook small, and its MIME type."""
     buffer = io.BytesIO()
     with Image.open(io.BytesIO(png)) as picture:
         rgb = picture.convert("RGB")
+    if len(png) <= LARGE:
+        rgb.quantize(128, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+        return buffer.getvalue(), "image/png"
     rgb.thumbnail((SHOWN_WIDTH, 4 * SHOWN_WIDTH), Image.Resampling.LANCZOS)
-    rgb.save(buffer, "jpeg", quality=85)
-    return buffer.getvalue()
+    rgb.save(buffer, "jpeg", quality=80)
+    return buffer.getvalue(), "image/jpeg"
 
 
 def _base64(content: bytes) -> str:
