@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from zdlib.config import ModelConfig
 from zdlib.errors import ZDError
@@ -85,3 +87,27 @@ def test_parameter_groups_hold_every_parameter_once():
     assert [g["lr"] for g in groups] == [pytest.approx(1e-4), 1e-3, 1e-3]
     grouped = [id(p) for g in groups for p in g["params"]]
     assert sorted(grouped) == sorted(id(p) for p in model.parameters())
+
+
+@settings(max_examples=8, deadline=None)
+@given(batch=st.integers(1, 3), height=st.integers(20, 150), width=st.integers(20, 150))
+def test_any_image_size_and_batch(batch, height, width):
+    torch.manual_seed(0)
+    model = build_model(small()).eval()
+    images = torch.rand(batch, 3, height, width)
+    with torch.no_grad():
+        depth = model(images).metric_depth
+        torch.testing.assert_close(model(images[-1:]).metric_depth, depth[-1:], rtol=1e-4, atol=1e-5)
+    assert depth.shape == (batch, 1, 64, 96)
+    assert (depth > 0).all()
+
+
+def test_float32_agrees_with_float64():
+    torch.manual_seed(0)
+    model = build_model(small()).eval()
+    images = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        single = model(images)
+        double = model.to("cpu", torch.float64)(images.double())
+    torch.testing.assert_close(single.rel_depth.double(), double.rel_depth, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(single.metric_depth.double(), double.metric_depth.double(), rtol=1e-4, atol=1e-5)

@@ -124,13 +124,14 @@ def _preview(depth: np.ndarray) -> np.ndarray:
     from zdlib.figures import DEPTH_MAP, new_figure
 
     height, width = depth.shape
-    figure = new_figure(8, max(8 * height / width * 0.85, 1))
+    figure = new_figure(8.0, max(8 * height / width * 0.85, 1.0))
     axes = figure.add_subplot()
     shown = axes.imshow(depth, cmap=DEPTH_MAP, interpolation="nearest")
     axes.set_axis_off()
     figure.colorbar(shown, label="depth [m]")
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return np.array(Image.open(buffer).convert("RGB"))
 
 
 def _convert(options: argparse.Namespace) -> None:

@@ -25,7 +25,7 @@ class Encoder(nn.Module):
         channels: of the four levels, fine to coarse.
     """
 
-    model: nn.Module
+    model: Any
     channels: tuple[int, ...]
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
@@ -124,7 +124,7 @@ class BeitEncoder(Encoder):
         x = self.model.patch_embed.proj(x).flatten(2).transpose(1, 2)  # b n c
         x = torch.cat([self.model.cls_token.expand(len(x), -1, -1), x], dim=1)  # b 1+n c
         index = relative_position_index(grid).to(x.device)
-        levels = []
+        levels: list[Tensor] = []
         for number, block in enumerate(self.model.blocks):
             bias = relative_position_bias(block.attn.relative_position_bias_table, block.attn.window_size, grid, index)
             x = x + block.gamma_1 * attention(block.attn, block.norm1(x), bias)

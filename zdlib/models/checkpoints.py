@@ -99,7 +99,7 @@ def content_hash(tensors: dict[str, Tensor], description: dict[str, Any]) -> str
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for key, tensor in sorted(tensors.items()):
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

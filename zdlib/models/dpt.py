@@ -23,7 +23,7 @@ class DecoderFeatures(NamedTuple):
     fused: list[Tensor]
 
 
-def resize(x: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c h2 w2"]:
+def resize(x: Float[Tensor, "b c h w"], size: tuple[int, ...]) -> Float[Tensor, "b c h2 w2"]:
     """Bilinear, corners aligned, no antialiasing: the interpolation of the whole network."""
     return x if x.shape[2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=True)
 
@@ -51,7 +51,7 @@ class FusionBlock(nn.Module):
         self.project = nn.Conv2d(channels, channels, 1)
 
     def forward(
-        self, x: Float[Tensor, "b c h w"], skip: Float[Tensor, "b c h w"] | None, size: tuple[int, int]
+        self, x: Float[Tensor, "b c h w"], skip: Float[Tensor, "b c h w"] | None, size: tuple[int, ...]
     ) -> Float[Tensor, "b c h2 w2"]:
         """`size` is that of the next finer level."""
         if skip is not None:

@@ -1,5 +1,7 @@
 """Stage 4: the distribution over bins, and its mean (Bhat et al., 2023, equation 3), without holding it in memory."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -51,7 +53,7 @@ class _MeanBin(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, maps: Tensor, centres: Tensor, basis: Tensor) -> Tensor:
+    def forward(ctx: Any, maps: Tensor, centres: Tensor, basis: Tensor) -> Tensor:
         ctx.save_for_backward(maps, centres, basis)
         size = maps.shape[2:]
         means = [
@@ -62,7 +64,7 @@ class _MeanBin(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         maps, centres, basis = ctx.saved_tensors
         size = maps.shape[2:]
         to_maps, to_centres = torch.empty_like(maps), torch.empty_like(centres)

@@ -1,6 +1,6 @@
 """Stage 3: decoder features → adaptive bins → metric depth (Bhat et al., "ZoeDepth", 2023, section 3.2)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -41,7 +41,8 @@ class DomainMLP(nn.ModuleList):
         self, number: int, x: Float[Tensor, "b c h w"], route: Route, inputs: slice = slice(None), bias: bool = True
     ) -> Float[Tensor, "b c2 h w"]:
         """Convolution `number` (0 or 2), or the part of it that reads the input channels `inputs`."""
-        convolutions = [mlp[number] for mlp in self]
+        mlps: list[Any] = list(self)
+        convolutions = [mlp[number] for mlp in mlps]
         if len(convolutions) == 1:
             return F.conv2d(x, convolutions[0].weight[:, inputs], convolutions[0].bias if bias else None)
         weight = torch.stack([c.weight[:, inputs, 0, 0] for c in convolutions])[route]  # b out in
@@ -52,7 +53,8 @@ class DomainMLP(nn.ModuleList):
 
     def forward(self, x: Float[Tensor, "b c h w"], route: Route) -> Float[Tensor, "b c2 h w"]:
         """Linear, activation, linear."""
-        return self.layer(2, self[0][1](self.layer(0, x, route)), route)
+        first: Any = self[0]
+        return self.layer(2, first[1](self.layer(0, x, route)), route)
 
 
 def attract(
@@ -79,6 +81,8 @@ class MetricBins(nn.Module):
     All layers are pointwise (1×1 convolutions). With K bins, embeddings of E channels, decoder maps of C:
         seed: bottleneck → K widths or centres; level i: map → embedding e_i; e_i + up(e_{i-1}) → n_i attractors.
     """
+
+    limits: Tensor  # (domains, 2) minimum and maximum depth
 
     def __init__(self, config: Architecture):
         super().__init__()

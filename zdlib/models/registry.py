@@ -10,7 +10,7 @@ _SWIN2 = "swinv2_{}_window12to24_192to384"
 _NYU, _KITTI = Domain(name="nyu"), Domain(name="kitti", max_depth=80.0)
 # What the released NK weights are: its configuration's attractor counts land in the wrong argument, so that every
 # level has the default 16, and its output layer does not read the relative depth.
-_NK = {
+_NK: dict[str, Any] = {
     "domains": (_NYU, _KITTI),
     "n_attractors": (16, 16, 16, 16),
     "projector_hidden": 64,

@@ -35,7 +35,7 @@ class ZoeOutput:
     domain_logits: Float[Tensor, "b d"] | None = None
 
 
-def network_size(image: tuple[int, int], target: tuple[int, int], keep_aspect_ratio: bool) -> tuple[int, int]:
+def network_size(image: tuple[int, ...], target: tuple[int, int], keep_aspect_ratio: bool) -> tuple[int, int]:
     """The (height, width) an image of that size is resized to: MiDaS' rule "minimal, multiple of 32".
 
     With the aspect ratio kept, the side that has to change less decides the scale.
@@ -81,13 +81,13 @@ class ZoeDepth(nn.Module):
         """
         if segmentation and self.unet is None:
             raise ZDError("this model has no segmentation head: build or load it with segmentation=True")
-        run_unet = self.unet is not None and (self.training if segmentation is None else segmentation)
+        run_unet = self.training if segmentation is None else segmentation
         size = network_size(images.shape[2:], self.config.input_size, self.config.keep_aspect_ratio)
         x = (resize(images, size) - 0.5) / 0.5  # b 3 H W, in [-1, 1]
         levels = self.encoder(x)  # b c_i H/s W/s for s = 4, 8, 16, 32
         features = self.decoder(levels)
         depth, centres, domain_logits = self.head(features, domains)
-        logits = self.unet(features) if run_unet else None
+        logits = self.unet(features) if self.unet is not None and run_unet else None
         return ZoeOutput(depth, features.rel_depth, logits, centres, domain_logits)
 
     def parameter_groups(self, lr: float, encoder_lr_factor: float) -> list[dict[str, Any]]:
