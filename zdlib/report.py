@@ -82,8 +82,10 @@ def write_report(profile: Profile, path: Path) -> None:
     write_text(path, page)
 
 
-def markdown(text: str, where: str) -> Markup:
+def markdown(text: str, where: str, *, tags: bool = True) -> Markup:
     """Markdown with tables and $equations$ as HTML; headings one level down, links to notebooks within the page.
+
+    HTML tags in `text` count as such if `tags`, else as text.
 
     Raises:
         ZDError: an equation that latex2mathml cannot read; `where` says in which notebook.
@@ -104,7 +106,7 @@ def markdown(text: str, where: str) -> Markup:
             )
         return mathml
 
-    parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"html": tags}).enable(["table", "strikethrough"])
     parser.use(dollarmath_plugin, renderer=equation, allow_digits=True)
     rendered = _HEADING.sub(lambda match: f"<{match[1]}h{int(match[2]) + 1}>", parser.render(text))
     return Markup(_NOTEBOOK_LINK.sub(r'href="#\1"', rendered))
@@ -158,7 +160,7 @@ def _image(content: str, kind: str, metadata: Any, marks: Any, numbering: Number
     block["uri"] = f"data:{kind};base64,{''.join(content.split())}"
     if "figure" in marks:
         numbering.figures.append((marks["figure"], marks["caption"]))
-        caption = markdown(marks["caption"], marks["figure"])
+        caption = markdown(marks["caption"], marks["figure"], tags=False)
         block |= {"name": marks["figure"], "number": len(numbering.figures), "caption": _inline(caption)}
         block["alt"] = marks["caption"]
     return block
@@ -175,7 +177,7 @@ def _table(content: str, numbering: Numbering, paths: RunPaths) -> dict[str, Any
         "kind": "table",
         "name": named[1],
         "number": len(numbering.tables),
-        "caption": _inline(markdown(caption, named[1])),
+        "caption": _inline(markdown(caption, named[1], tags=False)),
         "html": Markup(_CAPTION.sub("", content, count=1)),
     }
 

@@ -28,6 +28,7 @@ from zdlib.io import write_text
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _TRACEBACK_LINES = 12
+_NO_WIDGETS = "ignore:IProgress not found"
 for name in ("papermill", "asyncio"):
     logging.getLogger(name).setLevel(logging.CRITICAL)  # they repeat what is raised
 
@@ -165,6 +166,8 @@ def run_notebook(
         kernel = ThisPython(connection_file=f"{scratch}/kernel.json", transport="ipc", ip=f"{scratch}/socket")
         # Nobody's IPython start-up files or history; a fixed hash seed, so that set order repeats.
         environment = {**os.environ, "IPYTHONDIR": scratch, "PYTHONHASHSEED": "0"}
+        # tqdm says so whenever a package imports its notebook bar and ipywidgets is absent; bars here are plain text.
+        environment["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), _NO_WIDGETS]))
         # What the process itself writes (not its cells) is only worth reading when it has died.
         log = Path(scratch) / "kernel.log"
         with open(log, "wb") as sink:

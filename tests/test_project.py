@@ -1,0 +1,163 @@
+"""The repository agrees with itself: pins, rules, README, committed notebooks and results."""
+
+import ast
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from zdlib.config import Profile, load_profile
+from zdlib.dependencies import notebook_cells, notebook_code
+from zdlib.io import read_json
+from zdlib.runner import check_parameters
+from zdlib.tables import main as tables_main
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
+SNAKEFILE = (ROOT / "Snakefile").read_text()
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EXECUTED = sorted((ROOT / "results" / "demo" / "notebooks").glob("*.ipynb"))
+MEGABYTE = 1_000_000
+
+
+def tracked() -> list[Path]:
+    """Files that git keeps; nothing outside a git checkout (a source archive)."""
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return [ROOT / name for name in done.stdout.split("\0") if name]
+
+
+def test_environment_yml_has_the_pins_of_pyproject() -> None:
+    pip = next(entry["pip"] for entry in ENVIRONMENT["dependencies"] if isinstance(entry, dict))
+    assert pip == PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pip)
+    assert ENVIRONMENT["name"] == PROJECT["name"]
+
+
+def test_conda_python_is_one_that_pyproject_allows() -> None:
+    python = next(str(entry) for entry in ENVIRONMENT["dependencies"] if str(entry).startswith("python="))
+    assert f">={python.removeprefix('python=')}" == PROJECT["requires-python"]
+
+
+def test_ci_runs_the_readme_s_test_command() -> None:
+    assert "exec ./run_all.sh --test\n" in (ROOT / ".ci" / "run").read_text()
+    assert "./run_all.sh --test" in (ROOT / "README.md").read_text()
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "paper.yml").read_text())
+    commands = [step.get("run", "") for step in workflow["jobs"]["paper"]["steps"]]
+    assert "bash .ci/run" in commands
+    assert "./run_all.sh --profile smoke" in commands
+
+
+def test_each_notebook_has_its_rule_and_the_other_way_round() -> None:
+    named = set(re.findall(r'executed\("(\w+)"\)', SNAKEFILE))
+    assert named == {path.stem for path in NOTEBOOKS}
+    rules = set(re.findall(r"^rule (\w+):", SNAKEFILE, re.MULTILINE))
+    assert rules == {path.stem.split("_", 1)[1] for path in NOTEBOOKS} | {"report", "all"}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_rule_declares_the_sections_its_notebook_reads(path: Path) -> None:
+    """What a notebook takes from `cfg` must be among the sections whose change makes it stale."""
+    declared = re.search(rf'depends\("{path.stem}"((?:,\s*"\w+")*),?\s*\)', SNAKEFILE)
+    assert declared is not None
+    sections = set(re.findall(r'"(\w+)"', declared[1]))
+    assert sections <= set(Profile.model_fields)
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse(notebook_code(path)))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "cfg"
+    }
+    assert used & set(Profile.model_fields) - {"name"} <= sections
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_s_declared_outputs_are_those_it_saves(path: Path) -> None:
+    """Names given to save_table and save_figure as plain strings must be declared in the notebook's rule."""
+    block = re.search(rf'executed\("{path.stem}"\)\),(.*?)\n    priority:', SNAKEFILE, re.DOTALL)
+    assert block is not None
+    declared = set(re.findall(r'"(\w+)"', block[1]))
+    saved = {
+        argument.value
+        for node in ast.walk(ast.parse(notebook_code(path)))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"save_table", "save_figure"}
+        for argument in node.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str) and argument.value.isidentifier()
+    }
+    assert saved <= declared
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_prose_and_calls(path: Path) -> None:
+    """No class, and no function longer than five lines, lives in a notebook."""
+    check_parameters(path, {"profile": "smoke"})
+    assert str(notebook_cells(path)[0]["source"]).startswith("# ")
+    for node in ast.walk(ast.parse(notebook_code(path))):
+        assert not isinstance(node, ast.ClassDef)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno < 5
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_committed_notebook_is_clean(path: Path) -> None:
+    """Small; outputs only where nbval compares them; nothing of papermill or of somebody's machine."""
+    assert path.stat().st_size < MEGABYTE
+    content = json.loads(path.read_text())
+    assert content["metadata"]["kernelspec"]["name"] == "python3"
+    assert set(content["metadata"]) <= {"kernelspec", "language_info"}
+    for cell in content["cells"]:
+        assert set(cell["metadata"]) <= {"tags"}
+        if cell["cell_type"] == "code" and "# NBVAL_CHECK_OUTPUT" not in "".join(cell["source"]):
+            assert cell["outputs"] == []
+
+
+@pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
+def test_an_executed_copy_matches_its_source(path: Path) -> None:
+    """The committed demo run is of the notebooks as they are now."""
+    assert path.stat().st_size < MEGABYTE
+    cells = [cell for cell in notebook_cells(path) if cell["id"] != "injected-parameters"]
+    source = notebook_cells(ROOT / "notebooks" / path.name)
+    assert [cell["source"] for cell in cells] == [cell["source"] for cell in source]
+    assert "papermill" not in {key for cell in cells for key in dict(cell["metadata"])}  # type: ignore[call-overload]
+
+
+def test_the_committed_run_is_complete() -> None:
+    assert [path.name for path in EXECUTED] == [path.name for path in NOTEBOOKS]
+    record = read_json(ROOT / "results" / "demo" / "provenance" / "03_training.json")
+    assert re.fullmatch("[0-9a-f]{40}", record["commit"])
+
+
+def test_the_readme_s_tables_are_those_of_the_demo_run() -> None:
+    assert tables_main(["readme", "--check"]) == 0
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_profile_is_valid_and_says_what_it_is(path: Path) -> None:
+    load_profile(path.stem)
+    text = path.read_text()
+    assert text.startswith(f"# {path.stem}: ")
+    for word in ("command", "gives", "takes", "expect"):
+        assert re.search(rf"^#   {word}\s+\S", text, re.MULTILINE)
+
+
+def test_library_modules_are_small() -> None:
+    for path in (ROOT / "zdlib").rglob("*.py"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path
+
+
+def test_git_keeps_no_large_file_and_no_machine_path() -> None:
+    for path in tracked():
+        if not path.is_file():
+            continue
+        assert path.stat().st_size <= 45 * 1024**2, path
+        if path.suffix in {".py", ".md", ".yaml", ".yml", ".toml", ".ipynb", ".json", ".html", ".csv", ".sh", ".cff"}:
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"(?<![\w/])/(?:root|work|home/\w+|Users/\w+|opt/\w+)/", text), path
+
+
+def test_rooms_fit_in_git() -> None:
+    sizes = [path.stat().st_size for path in (ROOT / "data" / "rooms").iterdir()]
+    assert sum(sizes) <= 60 * 1024**2
