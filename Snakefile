@@ -26,6 +26,13 @@ rule data_prep:
     output:
         finished("01_data_prep"),
         update(executed("01_data_prep")),
+        update(table("nyu_split_overlap", "split_overlap", "data_statistics", "class_mapping", "data_sets")),
+        update(
+            figure(
+                "nyu_split_overlap", "nyu_held_out_identity", "data_examples", "class_shares",
+                "depth_histogram", "vanishing_pixels", "ibims_examples",
+            )
+        ),
         update(layout.materialised),
     priority:
         layout.priority("01_data_prep")
@@ -41,6 +48,8 @@ rule architecture:
     output:
         finished("02_architecture"),
         update(executed("02_architecture")),
+        update(table("parameters_by_part", "gradient_reach")),
+        update(figure("architecture", "cross_talk", "attractor_reach")),
     priority:
         layout.priority("02_architecture")
     params:
@@ -57,6 +66,8 @@ rule training:
     output:
         finished("03_training"),
         update(executed("03_training")),
+        update(table("recipe_differences", "training_settings", "selected_checkpoints")),
+        update(figure("training_losses", "validation_curves", "schedule")),
         update([checkpoint(run) for run in layout.profile.runs]),
     priority:
         layout.priority("03_training")
@@ -74,6 +85,15 @@ rule nyu_eval:
     output:
         finished("04_nyu_eval"),
         update(executed("04_nyu_eval")),
+        update(
+            table(
+                "nyu_protocol_definitions", "nyu_depth", "nyu_protocols", "nyu_protocol_effect",
+                "nyu_against_control", "nyu_segmentation", "nyu_segmentation_classes", "nyu_by_distance",
+                "nyu_by_class",
+            )
+        ),
+        update(figure("nyu_spread")),
+        update(per_image(*layout.judged("nyu"))),
     priority:
         layout.priority("04_nyu_eval")
     params:
@@ -90,6 +110,14 @@ rule ibims_eval:
     output:
         finished("05_ibims_eval"),
         update(executed("05_ibims_eval")),
+        update(
+            table(
+                "ibims_protocol_definitions", "ibims_depth", "ibims_scale_bias", "ibims_by_distance",
+                "ibims_geometry", "ibims_geometry_published",
+            )
+        ),
+        update(figure("ibims_by_distance")),
+        update(per_image(*layout.judged("ibims"))),
     priority:
         layout.priority("05_ibims_eval")
     params:
@@ -102,6 +130,11 @@ rule parameter_table:
     output:
         finished("06_parameter_table"),
         update(executed("06_parameter_table")),
+        update(
+            table(
+                "parameters_paper", "parameters_models", "parameters_comparison", "parameters_published",
+            )
+        ),
     priority:
         layout.priority("06_parameter_table")
     params:
@@ -119,6 +152,13 @@ rule plots:
     output:
         finished("07_plots"),
         update(executed("07_plots")),
+        update(
+            figure(
+                "nyu_qualitative", "ibims_qualitative", "nyu_labels_and_errors", "nyu_runs_side_by_side",
+                "delta_against_parameters", "nyu_error_by_distance", "nyu_error_by_class", "nyu_iou_by_class",
+                "training_curves",
+            )
+        ),
     priority:
         layout.priority("07_plots")
     params:

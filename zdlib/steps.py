@@ -45,12 +45,25 @@ class Layout:
         return [self._local(self.paths.figures / f"{name}.{kind}") for name in names for kind in ("png", "pdf")]
 
     def checkpoint(self, run: str) -> list[str]:
-        """Weights and training log of a run."""
-        return [self._local(self.paths.checkpoints / f"{run}.{kind}") for kind in ("safetensors", "csv")]
+        """Weights and training logs of a run."""
+        endings = (".safetensors", "_steps.csv", "_validations.csv")
+        return [self._local(self.paths.checkpoints / f"{run}{ending}") for ending in endings]
 
     def per_image(self, *names: str) -> list[str]:
         """Per-image metrics."""
         return [self._local(self.paths.per_image / f"{name}.csv") for name in names]
+
+    def judged(self, dataset: str) -> list[str]:
+        """Names of the per-image files of a data set's evaluation: each run and baseline under each protocol."""
+        runs = list(self.profile.runs)
+        methods = ["constant_depth", "mean_depth_map", *runs]
+        if dataset == "nyu":
+            protocols = ("standard", "standard-291", "published", "published-291")
+            own = [f"nyu_segmentation_{key}" for key, run in self.profile.runs.items() if run.seg_weight > 0]
+        else:
+            protocols = ("zoedepth", "published")
+            own = [f"ibims_{kind}_{key}" for key in runs for kind in ("geometry", "planes")]
+        return [f"{dataset}_{protocol}_{key}" for protocol in protocols for key in methods] + own
 
     def finished(self, step: str) -> str:
         """The mark of a step's success: the hashes of what it wrote. It lives outside `results/`."""

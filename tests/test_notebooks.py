@@ -1,0 +1,121 @@
+"""The notebooks keep the rules of the house: prose, parameters, a few calls; work lives in the library."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from zdlib import study
+from zdlib.config import load_profile
+from zdlib.paths import repo_root
+from zdlib.steps import Layout
+
+NOTEBOOKS = sorted((repo_root() / "notebooks").glob("*.ipynb"))
+NAMES = [
+    "01_data_prep",
+    "02_architecture",
+    "03_training",
+    "04_nyu_eval",
+    "05_ibims_eval",
+    "06_parameter_table",
+    "07_plots",
+]
+CHECKED = "# NBVAL_CHECK_OUTPUT"
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code(path: Path) -> list[str]:
+    return [cell.source for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def saved(path: Path, kind: str) -> list[str]:
+    """Names given to `save_table` or `save_figure`, in order."""
+    names = []
+    for node in ast.walk(ast.parse("\n".join(code(path)))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == f"save_{kind}":
+            names += [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    return names
+
+
+def test_all_are_there():
+    assert [path.stem for path in NOTEBOOKS][:7] == NAMES
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_form(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert path.stat().st_size < 1_000_000
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert notebook.metadata.kernelspec.name == "python3"
+    first, second, *_ = notebook.cells
+    assert re.match(r"# \d · \w", first.source), "a title cell comes first"
+    assert second.metadata.get("tags") == ["parameters"]
+    for cell in notebook.cells:
+        assert cell.metadata in ({}, {"tags": ["parameters"]})
+        if cell.cell_type == "code":
+            assert cell.execution_count is None
+            assert bool(cell.outputs) == (CHECKED in cell.source), cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_work_in_notebooks(path):
+    for source in code(path):
+        assert len(source.splitlines()) <= 25, source
+        for node in ast.walk(ast.parse(source)):
+            assert not isinstance(node, ast.ClassDef | ast.While | ast.Try | ast.With) or "inference_mode" in source
+            if isinstance(node, ast.FunctionDef | ast.For):
+                assert node.end_lineno is not None
+                assert node.end_lineno - node.lineno < 5, source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_prose_explains_and_quotes(path):
+    prose = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    assert len(prose.split()) > 120
+    for link in re.findall(r"\]\((\d\d_\w+\.ipynb)\)", prose):
+        assert (path.parent / link).is_file(), link
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_caption_is_given(path):
+    for node in ast.walk(ast.parse("\n".join(code(path)))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.startswith("save_"):
+            assert any(keyword.arg == "caption" for keyword in node.keywords), ast.unparse(node)
+
+
+def test_pipeline_declares_every_output():
+    text = (repo_root() / "Snakefile").read_text(encoding="utf-8")
+    for path in NOTEBOOKS:
+        rule = text.split(f'executed("{path.stem}")')[1].split("priority:")[0]
+        for kind in ("table", "figure"):
+            found = re.search(rf"\b{kind}\((.*?)\)", rule, re.DOTALL)
+            declared = re.findall(r'"([\w-]+)"', found[1]) if found else []
+            named = saved(path, kind)
+            if path.stem == "04_nyu_eval" and kind == "table":
+                named += ["nyu_by_distance", "nyu_by_class"]  # their names are in a dictionary
+            assert sorted(declared) == sorted(named), (path.stem, kind)
+
+
+def test_pipeline_knows_the_protocols():
+    layout = Layout("smoke")
+    for dataset, protocols in (("nyu", study.NYU_PROTOCOLS), ("ibims", study.IBIMS_PROTOCOLS)):
+        judged = layout.judged(dataset)
+        for protocol in protocols:
+            for key in ("constant_depth", "mean_depth_map", *load_profile("smoke").runs):
+                assert study.per_image_path(layout.paths, protocol, key).stem in judged
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_checked_cells_carry_their_output(path):
+    for cell in read(path).cells:
+        if CHECKED in cell.get("source", "") and cell.cell_type == "code":
+            text = json.dumps(cell.outputs)
+            assert "Traceback" not in text
+            assert "0x" not in text, "an address would differ at every run"
