@@ -1,0 +1,121 @@
+"""Profiles are typed: a typo is an error that names the nearest known key."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from zdlib.config import load_profile
+from zdlib.errors import ZDError
+from zdlib.recipes import RECIPES, differences
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def content() -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / "profiles" / "demo.yaml").read_text())) | {"name": "mine"}
+
+
+def load(folder: Path, values: object) -> Any:
+    (folder / "profiles").mkdir(exist_ok=True)
+    (folder / "profiles" / "mine.yaml").write_text(values if isinstance(values, str) else yaml.safe_dump(values))
+    return load_profile("mine", folder)
+
+
+def test_a_profile_reads_back_as_written(tmp_path: Path) -> None:
+    profile = load(tmp_path, content())
+    assert profile.train.lr == 1e-3
+    assert profile.model.input_size == (192, 256)
+    assert profile.runs["control"].seg_weight == 0
+    assert profile.runs["distill"].settings is RECIPES["corrected"]
+
+
+def test_a_profile_cannot_be_changed_afterwards(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        load(tmp_path, content()).train.lr = 1.0
+
+
+def test_unstated_values_are_the_paper_s() -> None:
+    train = load_profile("paper", ROOT).train
+    assert (train.epochs, train.batch_size, train.lr) == (15, 3, 1.61e-4)
+    assert (train.encoder_lr_factor, train.weight_decay, train.clip_grad_norm) == (10, 0.01, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "message"),
+    [
+        (None, "trian", "unknown key trian: did you mean train?"),
+        ("train", "epoch", "unknown key train.epoch: did you mean epochs?"),
+        ("model", "decoder_chanels", "unknown key model.decoder_chanels: did you mean decoder_channels?"),
+        ("evaluate", "flips", "unknown key evaluate.flips: did you mean flip?"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(tmp_path: Path, section: str | None, key: str, message: str) -> None:
+    values = content()
+    (values if section is None else values.setdefault(section, {}))[key] = 1
+    with pytest.raises(ZDError, match=r"mine\.yaml: ") as caught:
+        load(tmp_path, values)
+    assert message in str(caught.value)
+    assert "Known keys here: " in str(caught.value)
+
+
+def test_an_unknown_key_of_a_run_names_the_nearest(tmp_path: Path) -> None:
+    values = content()
+    values["runs"]["distill"]["seg_wieght"] = 1
+    with pytest.raises(ZDError, match=r"unknown key runs\.distill\.seg_wieght: did you mean seg_weight\?"):
+        load(tmp_path, values)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("train", "epochs", 0),
+        ("train", "epochs", "many"),
+        ("train", "lr", -1),
+        ("train", "validation_fraction", 1.0),
+        ("model", "input_size", [192]),
+        ("train", "precision", "fp8"),
+    ],
+)
+def test_a_wrong_value_is_named(tmp_path: Path, section: str, key: str, value: object) -> None:
+    values = content()
+    values[section][key] = value
+    with pytest.raises(ZDError, match=rf"mine\.yaml: {section}\.{key}"):
+        load(tmp_path, values)
+
+
+def test_no_runs_and_a_missing_section_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(ZDError, match=r"mine\.yaml: runs: "):
+        load(tmp_path, content() | {"runs": {}})
+    values = content()
+    del values["model"]
+    with pytest.raises(ZDError, match=r"mine\.yaml: model: field required"):
+        load(tmp_path, values)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("", "empty or not a mapping"), ("- a", "not a mapping"), ("a: [", "not valid YAML")]
+)
+def test_what_is_not_a_profile_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ZDError, match=rf"mine\.yaml: .*{message}"):
+        load(tmp_path, text)
+
+
+def test_an_unknown_profile_lists_the_known_ones() -> None:
+    with pytest.raises(ZDError, match=r"dmeo\.yaml: no such profile: choose one of demo, paper, smoke"):
+        load_profile("dmeo", ROOT)
+
+
+def test_the_name_inside_is_that_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ZDError, match="its name is 'demo': make it 'mine'"):
+        load(tmp_path, content() | {"name": "demo"})
+
+
+def test_the_recipes_differ_where_the_original_went_wrong() -> None:
+    rows = differences().set_index("setting")
+    assert rows.loc["metres_per_unit"].tolist() == [1000.0, 1.0]
+    assert rows.loc["split"].tolist() == ["contiguous", "official"]
+    assert rows.loc["void"].tolist() == ["class", "ignore"]
+    assert "max_depth" not in rows.index
