@@ -138,6 +138,9 @@ def test_quoted_rows_keep_their_source_and_their_data(nyu):
     original = quoted[quoted["protocol"] == "nyu/published"]
     assert original["trained_on"].tolist() == pytest.approx([79.917, 79.917], abs=1e-3)
     assert original["images"].tolist() == [1449, 1449]
+    for source, methods in quoted.groupby("source")["method"]:
+        (mark,) = {method[-1] for method in methods}
+        assert f"{mark} {source}" in study.sources(table)
     order = table["protocol"].drop_duplicates().tolist()
     assert order == list(study.NYU_PROTOCOLS)
 

@@ -88,6 +88,15 @@ def test_markdown_table(paths):
     assert lines[-1] == "*Caption.*"
 
 
+def test_hidden_columns_are_stored_but_not_shown(paths):
+    html = tables.save_table(FRAME, "x", paths, caption="C.", compare=["protocol"], hide=["protocol"]).to_html()
+    assert ">published<" not in html
+    assert "font-weight: bold" in html
+    assert "protocol" in pd.read_csv(paths.tables / "x.csv")
+    text = tables.markdown(json.loads((paths.tables / "x.json").read_text()))
+    assert text.splitlines()[2] == "| a | **0.900** | **0.123** | 1,234,567 |"
+
+
 README = "# Title\n\n<!-- results:begin (generated) -->\nold\n<!-- results:end -->\n\nrest\n"
 
 

@@ -4,7 +4,7 @@ Each function predicts once per run, writes the per-image metrics to `results/<p
 with one row a line of a table; notebooks only show them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -263,16 +263,34 @@ def quoted(dataset: str) -> pd.DataFrame:
     return rows
 
 
-def with_quoted(study: Study, dataset: str, protocol: Callable[[str], bool] | None = None) -> pd.DataFrame:
-    """Our rows above the published ones, protocol by protocol; `protocol` chooses which to keep."""
-    ours = study.depth.assign(source="this run")
-    rows = pd.concat([ours, quoted(dataset)], ignore_index=True)
+def with_quoted(study: Study, dataset: str) -> pd.DataFrame:
+    """Our rows above the published ones, protocol by protocol; a quoted method carries the number of its source.
+
+    Returns:
+        The columns of `Study.depth` that tables show, and `source`; `sources` spells the numbers out.
+    """
+    rows = quoted(dataset)
+    rows["method"] = [f"{m} {_mark(rows, s)}" for m, s in zip(rows["method"], rows["source"], strict=True)]
+    rows = pd.concat([study.depth.assign(source="this run"), rows], ignore_index=True)
     columns = ["protocol", "data", "method", "images", "trained_on", *TABLE_METRICS, "params_m", "source"]
     order = {name: i for i, name in enumerate(protocols.PROTOCOLS)}
-    rows = rows[[*columns]].sort_values("protocol", key=lambda names: names.map(order), kind="stable")
-    if protocol is not None:
-        rows = rows[rows["protocol"].map(protocol)]
+    rows = rows[columns].sort_values("protocol", key=lambda names: names.map(order), kind="stable")
     return rows.reset_index(drop=True)
+
+
+def sources(table: pd.DataFrame) -> str:
+    """The sources of the quoted rows of `with_quoted`, numbered as there, for a caption."""
+    quoted_rows = table[table["source"] != "this run"]
+    marks = quoted_rows["method"].str.rpartition(" ")[2]
+    pairs = dict(zip(marks, quoted_rows["source"], strict=True))
+    return "Quoted: " + "; ".join(f"{mark} {pairs[mark]}" for mark in sorted(pairs, key=_SUPERSCRIPTS.index)) + "."
+
+
+_SUPERSCRIPTS = "¹²³⁴⁵⁶⁷⁸⁹"
+
+
+def _mark(rows: pd.DataFrame, source: str) -> str:
+    return _SUPERSCRIPTS[list(dict.fromkeys(rows["source"])).index(source)]
 
 
 def _row(

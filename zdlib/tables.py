@@ -88,7 +88,13 @@ class Table(Styler):
 
 
 def save_table(
-    frame: pd.DataFrame, name: str, paths: RunPaths, *, caption: str, compare: Sequence[str] | None = None
+    frame: pd.DataFrame,
+    name: str,
+    paths: RunPaths,
+    *,
+    caption: str,
+    compare: Sequence[str] | None = None,
+    hide: Sequence[str] = (),
 ) -> Table:
     """Write `results/<profile>/tables/<name>.csv` and `.json`, and give the table to show.
 
@@ -99,6 +105,7 @@ def save_table(
         caption: what it shows, on which data, and where quoted rows come from.
         compare: columns whose values must be equal for two rows to be comparable; the best value of each metric among
             comparable rows is bold. Empty: all rows are. None: nothing is bold.
+        hide: columns that are stored but not shown.
 
     Raises:
         ZDError: the folder cannot be written, or the disk is full.
@@ -107,13 +114,17 @@ def save_table(
     write_csv(paths.tables / f"{name}.csv", frame)
     rows = [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
     content = {"name": name, "caption": caption, "columns": list(frame.columns), "rows": rows}
-    write_json(paths.tables / f"{name}.json", content | {"compare": None if compare is None else list(compare)})
-    return style(frame, name, caption, compare)
+    shown = {"compare": None if compare is None else list(compare), "hide": list(hide)}
+    write_json(paths.tables / f"{name}.json", content | shown)
+    return style(frame, name, caption, compare, hide)
 
 
-def style(frame: pd.DataFrame, name: str, caption: str, compare: Sequence[str] | None = None) -> Table:
+def style(
+    frame: pd.DataFrame, name: str, caption: str, compare: Sequence[str] | None = None, hide: Sequence[str] = ()
+) -> Table:
     """A table as the notebooks show it: caption above, no index, three decimals, best comparable values in bold."""
     best = best_cells(frame, compare)
+    best, frame = best[:, ~frame.columns.isin(hide)], frame.drop(columns=list(hide))
     styler: Any = Table(frame).hide(axis="index").set_caption(html.escape(caption)).set_uuid(name)
     for column in frame.columns:
         styler = styler.format(partial(cell, column=column), subset=[column], escape="html")
@@ -170,6 +181,7 @@ def markdown(table: dict[str, Any]) -> str:
     """A stored table (`<name>.json`) as GitHub's Markdown, best comparable values in bold, caption below."""
     frame = pd.DataFrame(table["rows"], columns=table["columns"])
     best = best_cells(frame, table["compare"])
+    best, frame = best[:, ~frame.columns.isin(table["hide"])], frame.drop(columns=table["hide"])
     numeric = [pd.api.types.is_numeric_dtype(frame[c]) for c in frame.columns]
     lines = ["| " + " | ".join(map(_header, frame.columns)) + " |"]
     lines.append("|" + "|".join("---:" if number else "---" for number in numeric) + "|")
