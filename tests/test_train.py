@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 import scipy.io
 import torch
-from zdlib.models.checkpoints import load_checkpoint
 
 import zdlib.train as training
 from tests import rgbd
 from zdlib.config import Profile
 from zdlib.data import classes
 from zdlib.errors import ZDError
+from zdlib.models.checkpoints import load_checkpoint
 from zdlib.paths import RunPaths
 from zdlib.train import train
 

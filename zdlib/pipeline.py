@@ -68,7 +68,8 @@ def _snakemake(layout: Layout, jobs: int, forced: Sequence[str], lock: TextIO) -
     if forced:
         command += ["--forcerun", *(rule_of(step) for step in forced)]
     environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
-    environment |= {"ZD_PROFILE": layout.profile.name, "ZD_PARALLEL": str(jobs)}
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // jobs))
+    environment |= {"ZD_PROFILE": layout.profile.name, "ZD_PARALLEL": str(jobs), "ZD_THREADS": threads}
     sys.stdout.flush()
     with open(_log(layout), "w", encoding="utf-8") as log:
         process = subprocess.Popen(
@@ -245,6 +246,9 @@ def run_step(profile: str, rule: str, reads: Sequence[str], writes: Sequence[str
 def _compute(layout: Layout, step: str, reads: Sequence[str], writes: Sequence[str], started: float) -> None:
     from zdlib import provenance
 
+    if threads := os.environ.get("ZD_THREADS"):
+        # Snakemake gives every rule's libraries one thread; steps share the machine's cores instead.
+        os.environ |= {f"{library}_NUM_THREADS": threads for library in ("OMP", "MKL", "OPENBLAS")}
     cache = provenance.HashCache(layout.root / STATE / "hashes.json")
     inputs = provenance.hash_files([Path(path) for path in reads if not path.endswith(".done")], layout.root, cache)
     state = provenance.git_state(layout.root)
