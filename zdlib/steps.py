@@ -57,6 +57,7 @@ class Layout:
         """Names of the per-image files of a data set's evaluation: each run and baseline under each protocol."""
         runs = list(self.profile.runs)
         methods = ["constant_depth", "mean_depth_map", *runs]
+        protocols: tuple[str, ...]
         if dataset == "nyu":
             protocols = ("standard", "standard-291", "published", "published-291")
             own = [f"nyu_segmentation_{key}" for key, run in self.profile.runs.items() if run.seg_weight > 0]
