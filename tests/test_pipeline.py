@@ -166,39 +166,6 @@ def test_a_failing_cell_is_told_and_leaves_the_previous_results(checkout: Path) 
     assert found["03_training"].startswith("failed last time")
 
 
-def test_an_error_meant_for_the_user_is_one_line(checkout: Path) -> None:
-    make_fail(checkout, "from zdlib.errors import ZDError\nraise ZDError('a.mat: no key depths: use another')")
-    lines = tiny.pipeline(checkout, "run", check=False).stdout.splitlines()
-    told = next(number for number, line in enumerate(lines) if "failed" in line)
-    assert lines[told] == "[3/8] 03_training failed: 03_training.ipynb, cell 4: a.mat: no key depths: use another"
-    assert lines[told + 1].startswith("stopped at 03_training: ")
-    assert len(lines) == told + 2
-
-
-def test_a_full_disk_is_one_line_and_the_old_file_stays(checkout: Path) -> None:
-    before = (checkout / TABLE).read_bytes()
-    code = (
-        "import errno, os\n"
-        "def full(descriptor):\n    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
-        f"os.fsync = full\nfrom zdlib.io import write_text\nwrite_text('{TABLE}', 'x')"
-    )
-    make_fail(checkout, code)
-    done = tiny.pipeline(checkout, "run", check=False)
-    assert done.returncode == 1
-    assert "selected_checkpoints.csv: " in done.stdout
-    assert "No space left on device" in done.stdout
-    assert "Traceback" not in done.stdout
-    assert (checkout / TABLE).read_bytes() == before
-    assert not list((checkout / "results").rglob(".*"))
-
-
-def test_a_dead_kernel_is_told(checkout: Path) -> None:
-    make_fail(checkout, "import os\nos._exit(3)")
-    done = tiny.pipeline(checkout, "run", check=False)
-    assert done.returncode == 1
-    assert "03_training.ipynb: its Python process died (out of memory, or killed)" in done.stdout
-
-
 def test_a_declared_output_must_be_written(checkout: Path) -> None:
     path = checkout / "notebooks" / "03_training.ipynb"
     path.write_text(path.read_text().replace("distill.safetensors", "other.safetensors"))

@@ -55,6 +55,41 @@ def test_a_failing_cell_writes_nothing_and_is_numbered_as_in_the_source(tmp_path
     assert not executed.exists()
 
 
+def test_an_error_meant_for_the_user_has_no_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "01.ipynb"
+    tiny.write_notebook(path, "from zdlib.errors import ZDError\nraise ZDError('a.mat: no key depths: use another')")
+    with pytest.raises(NotebookError) as caught:
+        run_notebook(path, tmp_path / "executed.ipynb", {"profile": "smoke"}, root=tmp_path)
+    assert str(caught.value) == "01.ipynb, cell 3: a.mat: no key depths: use another"
+    assert caught.value.details == ""
+
+
+def test_a_full_disk_is_one_line_and_the_old_file_stays(tmp_path: Path) -> None:
+    path, table = tmp_path / "01.ipynb", tmp_path / "out" / "table.csv"
+    table.parent.mkdir()
+    table.write_text("old")
+    code = (
+        "import errno, os\n"
+        "def full(descriptor):\n    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
+        f"os.fsync = full\nfrom zdlib.io import write_text\nwrite_text({str(table)!r}, 'new')"
+    )
+    tiny.write_notebook(path, code)
+    with pytest.raises(
+        NotebookError, match=r"cell 3: .*table\.csv: cannot be written \(No space left on device\)"
+    ) as caught:
+        run_notebook(path, tmp_path / "out" / "executed.ipynb", {"profile": "smoke"}, root=tmp_path)
+    assert caught.value.details == ""
+    assert table.read_text() == "old"
+    assert list(table.parent.iterdir()) == [table]
+
+
+def test_a_dead_kernel_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "01.ipynb"
+    tiny.write_notebook(path, "import os\nos._exit(3)")
+    with pytest.raises(NotebookError, match=r"01\.ipynb: its Python process died \(out of memory, or killed\)"):
+        run_notebook(path, tmp_path / "executed.ipynb", {"profile": "smoke"}, root=tmp_path)
+
+
 def test_a_carriage_return_overwrites_its_line() -> None:
     assert collapse_returns("a\n 0%\r 50%\r100%\nb") == "a\n100%\nb"
     assert collapse_returns("100%\r") == "100%"

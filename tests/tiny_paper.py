@@ -96,7 +96,7 @@ def call(folder: Path, *arguments: str, check: bool = True, **environment: str) 
         capture_output=True,
         text=True,
         check=check,
-        timeout=300,
+        timeout=900,
     )
 
 
