@@ -110,8 +110,12 @@ def test_a_committed_notebook_is_clean(path: Path) -> None:
     assert set(content["metadata"]) <= {"kernelspec", "language_info"}
     for cell in content["cells"]:
         assert set(cell["metadata"]) <= {"tags"}
-        if cell["cell_type"] == "code" and "# NBVAL_CHECK_OUTPUT" not in "".join(cell["source"]):
+        if cell["cell_type"] != "code":
+            continue
+        if "# NBVAL_CHECK_OUTPUT" not in "".join(cell["source"]):
             assert cell["outputs"] == []
+        if cell["outputs"]:
+            assert cell["execution_count"] is not None, "nbval refuses outputs of a cell that says it never ran"
 
 
 @pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
