@@ -90,6 +90,18 @@ class ZoeDepth(nn.Module):
         logits = self.unet(features) if self.unet is not None and run_unet else None
         return ZoeOutput(depth, features.rel_depth, logits, centres, domain_logits)
 
+    def train(self, mode: bool = True) -> "ZoeDepth":
+        """Training mode for all but the encoder's batch normalisation, which keeps its pre-trained statistics.
+
+        ZoeDepth's configuration says `freeze_midas_bn`. SwinV2 and BEiT have none; in a convolutional encoder the
+        statistics of a few frames differ from those used in evaluation by more than the metric head forgives.
+        """
+        super().train(mode)
+        for module in self.encoder.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        return self
+
     def parameter_groups(self, lr: float, encoder_lr_factor: float) -> list[dict[str, Any]]:
         """Groups for AdamW: the encoder learns at `lr / encoder_lr_factor`, decoder and heads at `lr`."""
         heads = [p for part in (self.head, self.unet) if part is not None for p in part.parameters()]
