@@ -138,11 +138,17 @@ def test_quoted_rows_keep_their_source_and_their_data(nyu):
     original = quoted[quoted["protocol"] == "nyu/published"]
     assert original["trained_on"].tolist() == pytest.approx([79.917, 79.917], abs=1e-3)
     assert original["images"].tolist() == [1449, 1449]
-    for source, methods in quoted.groupby("source")["method"]:
-        (mark,) = {method[-1] for method in methods}
-        assert f"{mark} {source}" in study.sources(table)
     order = table["protocol"].drop_duplicates().tolist()
     assert order == list(study.NYU_PROTOCOLS)
+
+
+def test_sources_are_numbered_from_one(nyu):
+    table = study.with_quoted(nyu, "nyu")
+    few = table[table["method"].isin(["distilled", "AdaBins", "BTS", "Zoe-Distill (README)"])]
+    numbered, legend = study.number_sources(few)
+    assert set(numbered["method"]) == {"distilled", "AdaBins ¹", "BTS ¹", "Zoe-Distill (README) ²"}
+    first, second = (few.set_index("method")["source"][name] for name in ("BTS", "Zoe-Distill (README)"))
+    assert legend == f"Quoted: ¹ {first}; ² {second}."
 
 
 def test_ibims_study(made):

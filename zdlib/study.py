@@ -264,33 +264,21 @@ def quoted(dataset: str) -> pd.DataFrame:
 
 
 def with_quoted(study: Study, dataset: str) -> pd.DataFrame:
-    """Our rows above the published ones, protocol by protocol; a quoted method carries the number of its source.
-
-    Returns:
-        The columns of `Study.depth` that tables show, and `source`; `sources` spells the numbers out.
-    """
-    rows = quoted(dataset)
-    rows["method"] = [f"{m} {_mark(rows, s)}" for m, s in zip(rows["method"], rows["source"], strict=True)]
-    rows = pd.concat([study.depth.assign(source="this run"), rows], ignore_index=True)
+    """Our rows (`source` is "this run") above the published ones, protocol by protocol, in the tables' columns."""
+    rows = pd.concat([study.depth.assign(source="this run"), quoted(dataset)], ignore_index=True)
     columns = ["protocol", "data", "method", "images", "trained_on", *TABLE_METRICS, "params_m", "source"]
     order = {name: i for i, name in enumerate(protocols.PROTOCOLS)}
     rows = rows[columns].sort_values("protocol", key=lambda names: names.map(order), kind="stable")
     return rows.reset_index(drop=True)
 
 
-def sources(table: pd.DataFrame) -> str:
-    """The sources of the quoted rows of `with_quoted`, numbered as there, for a caption."""
-    quoted_rows = table[table["source"] != "this run"]
-    marks = quoted_rows["method"].str.rpartition(" ")[2]
-    pairs = dict(zip(marks, quoted_rows["source"], strict=True))
-    return "Quoted: " + "; ".join(f"{mark} {pairs[mark]}" for mark in sorted(pairs, key=_SUPERSCRIPTS.index)) + "."
-
-
-_SUPERSCRIPTS = "¹²³⁴⁵⁶⁷⁸⁹"
-
-
-def _mark(rows: pd.DataFrame, source: str) -> str:
-    return _SUPERSCRIPTS[list(dict.fromkeys(rows["source"])).index(source)]
+def number_sources(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Mark each quoted method with the number of its source, and spell the numbers out for a caption."""
+    found = [source for source in table["source"].unique() if source != "this run"]
+    marks = dict(zip(found, "¹²³⁴⁵⁶⁷⁸⁹", strict=False))
+    methods = [f"{m} {marks[s]}" if s in marks else m for m, s in zip(table["method"], table["source"], strict=True)]
+    legend = "; ".join(f"{mark} {source}" for source, mark in marks.items())
+    return table.assign(method=methods), f"Quoted: {legend}."
 
 
 def _row(

@@ -64,7 +64,7 @@ _DECIMALS |= {
 }
 
 # The README's headline tables, in order.
-README_TABLES = ("nyu_depth", "nyu_segmentation", "ibims_depth")
+README_TABLES = ("nyu_depth", "nyu_against_control", "nyu_segmentation", "ibims_depth")
 _BLOCK = re.compile(r"(<!-- results:begin[^\n]*-->\n).*?(<!-- results:end -->)", re.DOTALL)
 
 
