@@ -69,7 +69,7 @@ class TrainConfig(Frozen):
     validation_fraction: float = Field(default=0.1, gt=0, lt=1)  # of the training scenes
     workers: int = Field(default=2, ge=0)
     threads: int | None = Field(default=None, ge=1)  # CPU threads; None = torch's choice
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"  # auto: bf16 where the processor computes in it, else fp32
 
 
 class RunConfig(Frozen):
