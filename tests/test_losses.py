@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-
 from golden.weights_recipe import recipe_depth
+
 from zdlib._torchvision import ensure_torchvision
 from zdlib.losses import SegmentationLosses, ZoeDistillLoss, silog_loss
 from zdlib.recipes import RECIPES
