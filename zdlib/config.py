@@ -109,7 +109,8 @@ def load_profile(name: str, root: Path | None = None) -> Profile:
     """Read `profiles/<name>.yaml`.
 
     Raises:
-        ZDError: no such profile, not YAML, an unknown key (the nearest known one is named) or a wrong value.
+        ZDError: no such profile, not YAML, an unknown key (the nearest known one is named), a wrong value, or no run
+            with a segmentation head.
     """
     folder = (root or repo_root()) / "profiles"
     path = folder / f"{name}.yaml"
@@ -128,6 +129,8 @@ def load_profile(name: str, root: Path | None = None) -> Profile:
         raise ZDError(f"{path}: {_explain(error)}") from error
     if profile.name != name:
         raise ZDError(f"{path}: its name is {profile.name!r}: make it {name!r}, like the file's")
+    if all(run.seg_weight == 0 for run in profile.runs.values()):
+        raise ZDError(f"{path}: runs: no run has a seg_weight above 0: the paper's tables need one that segments")
     return profile
 
 
