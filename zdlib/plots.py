@@ -198,7 +198,7 @@ def delta_against_parameters(
     for axes in (left, right):
         axes.set_xlabel("parameters [millions]")
         axes.set_ylabel("δ1")
-    left.set_xlim(0, 1.28 * known["params_m"].max())  # room for names to the right of their points
+    left.set_xlim(0, 1.34 * known["params_m"].max())  # room for names to the right of their points
     return figure
 
 
