@@ -202,7 +202,7 @@ def _optimisation(
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """AdamW with ZoeDepth's parameter groups under OneCycle (constant for 70 %, then a cosine to lr / 10⁴)."""
     groups = model.parameter_groups(config.lr, config.encoder_lr_factor)
-    optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in groups],
