@@ -2,9 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rgbd
 import trees
+from test_ibims import fields, write_mat
 
 from zdlib.cli import main
+from zdlib.data import classes
 from zdlib.data.check import check
 from zdlib.data.readers import READERS
 from zdlib.errors import ZDError
@@ -31,6 +34,16 @@ def test_a_sound_copy(name, tmp_path, monkeypatch, capsys):
     assert f"{np.mean(tree.metres == 0):.1%} of the pixels have no depth" in printed.out
     assert "defects  none" in printed.out
     assert "2/2" in printed.err, "a progress bar"
+
+
+def test_nyu_and_ibims_are_walked_too(tmp_path, monkeypatch, capsys):
+    rgbd.write_nyu_mat(tmp_path / "nyu.mat", [rgbd.scene(), rgbd.scene(seed=1)], classes.raw_names())
+    for name in ("office_01", "office_02"):
+        write_mat(tmp_path / "ibims", name, fields())
+    for name, root in (("nyu", "nyu.mat"), ("ibims", "ibims")):
+        full_copy_of(monkeypatch, name, 2)
+        assert main(["data", "check", name, str(tmp_path / root)]) == 0
+        assert "sizes    32×24: 2\n" in capsys.readouterr().out
 
 
 def test_masked_pixels_are_counted_apart(tmp_path):

@@ -32,7 +32,7 @@ def test_both_archives_in_one_folder(tmp_path):
     np.testing.assert_allclose(VirtualKittiReader(one)[1].depth, tree.metres, rtol=1e-6)
 
 
-@pytest.mark.parametrize("prefix", ["/home/someone/vkitti2/rgb/", "", "D:\\vkitti2\\rgb\\"])
+@pytest.mark.parametrize("prefix", ["/mnt/disk/vkitti2/rgb/", "", "D:\\vkitti2\\rgb\\"])
 def test_zoedepth_s_list_is_read_wherever_it_was_written(tmp_path, prefix):
     trees.vkitti2(tmp_path)
     text = prefix + "Scene01/clone/frames/rgb/Camera_0/rgb_00001.jpg\n"
