@@ -12,10 +12,9 @@ import socket
 from collections import defaultdict
 
 import pytest
-import timm
 import torch
 from golden_models import relative_error
-from timm.models.beit import Beit
+from tiny_models import NATIVE, enliven
 from torch import Tensor
 from transformers import BeitConfig, ZoeDepthConfig, ZoeDepthForDepthEstimation
 
@@ -23,7 +22,6 @@ from zdlib.models import ZoeDepth, create_model
 from zdlib.models.architecture import Domain
 from zdlib.models.checkpoints import load_exactly
 
-NATIVE = 64
 NYU, KITTI = Domain(name="nyu"), Domain(name="kitti", max_depth=80.0)
 # Key there → key here. Parts of one tensor here are numbered (#0, #1, #2) and joined in this order.
 BLOCK, THEIR_BLOCK = r"encoder.model.blocks.\1.", r"backbone\.beit\.layers\.(\d)\."
@@ -88,13 +86,6 @@ RULES = (
 )
 
 
-@timm.models.register_model
-def beit_test_patch16_64(pretrained: bool = False, **kwargs: object) -> Beit:
-    """Four blocks of two heads."""
-    table = {"use_abs_pos_emb": False, "use_rel_pos_bias": True}
-    return Beit(img_size=NATIVE, embed_dim=64, depth=4, num_heads=2, num_classes=0, init_values=0.1, **table)
-
-
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("the network was used"))
@@ -113,18 +104,7 @@ def theirs(domains: tuple[Domain, ...], seed: int, **changes: object) -> ZoeDept
         backbone_config=backbone, neck_hidden_sizes=[8, 16, 32, 64], bin_configurations=bins, **router, **changes
     )
     model = ZoeDepthForDepthEstimation(config).eval()
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in model.named_parameters():
-        noise = torch.randn(parameter.shape, generator=generator)
-        if parameter.ndim > 1 and "table" not in name:
-            # Lively, but for the last layer: it sets temperatures, and float32 is coarse at the smallest.
-            gain = 0.02 if "conditional_log_binomial" in name and ".2." in name else 2
-            noise *= (gain / parameter[0].numel()) ** 0.5
-        elif re.search(r"norm\w*\.weight", name):
-            noise = 1 + 0.2 * noise
-        elif "lambda" in name or name.endswith("bias"):
-            noise *= 0.2
-        parameter.data = noise
+    enliven(model, seed)
     return model
 
 
