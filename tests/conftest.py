@@ -6,5 +6,9 @@ install_import_hook("zdlib", "beartype.beartype")
 
 import torch  # noqa: E402
 
+from zdlib._torchvision import ensure_torchvision  # noqa: E402
+
+ensure_torchvision()  # for tests that import timm or transformers themselves
+
 # Small tensors gain nothing from threads, and on a busy machine their spinning costs minutes.
 torch.set_num_threads(1)

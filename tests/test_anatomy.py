@@ -8,6 +8,7 @@ from zdlib import anatomy
 from zdlib.architecture_figure import draw_losses, draw_model
 from zdlib.config import ModelConfig
 from zdlib.models import build_model
+from zdlib.models.backbones import build_encoder
 
 SMALL = ModelConfig(
     encoder="tf_efficientnet_lite0",
@@ -84,3 +85,24 @@ def test_drawings_need_the_u_net():
     for draw in (lambda: draw_model(found), lambda: draw_losses(found, 0.1)):
         with pytest.raises(ValueError, match="U-Net"):
             draw()
+
+
+def test_multiply_adds_by_hand():
+    convolution = torch.nn.Conv2d(3, 8, 3, padding=1)
+    assert anatomy.multiply_adds(convolution, (10, 12)) == 10 * 12 * 8 * 3 * 9
+    grouped = torch.nn.Conv2d(3, 6, 3, stride=2, padding=1, groups=3)
+    assert anatomy.multiply_adds(grouped, (10, 12)) == 5 * 6 * 6 * 9
+
+
+def test_multiply_adds_of_attention_by_hand():
+    """Attention that torch fuses is counted too."""
+    beit = build_encoder("beit_base_patch16_384", "none")
+    n, c, (h, w) = 1 + 4 * 6, 768, (4, 6)
+    block = n * c * 3 * c + 2 * n * n * c + n * c * c + 2 * n * c * 4 * c
+    embed = h * w * c * 3 * 16 * 16
+    # Readout (2c to c) and projection at each level, then the resampling to strides 4, 8, 16 and 32.
+    levels = sum(h * w * (2 * c * c + c * out) for out in beit.channels)
+    c1, c2, _, c4 = beit.channels
+    resampling = h * w * 16 * c1 * c1 + h * w * 4 * c2 * c2 + h * w // 4 * 9 * c4 * c4
+    expected = 12 * block + embed + levels + resampling
+    assert anatomy.multiply_adds(beit, (64, 96)) == expected

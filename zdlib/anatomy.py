@@ -1,4 +1,4 @@
-"""What a built model consists of, found out by running it: shapes, parameters, and where gradients arrive.
+"""What a built model consists of, found out by running it: shapes, parameters, operations, and where gradients arrive.
 
 Everything runs on a copy of the model on PyTorch's meta device, which propagates shapes and the autograd graph without
 computing a value.
@@ -6,14 +6,16 @@ computing a value.
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from zdlib.models import ZoeDepth, ZoeOutput
 
+Model = TypeVar("Model", bound=nn.Module)
 # Module of `ZoeDepth` → name in tables.
 PARTS = {"encoder": "encoder", "decoder": "DPT decoder", "head": "metric bins head", "unet": "U-Net (training only)"}
 
@@ -112,7 +114,18 @@ def count_parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def _ghost(model: ZoeDepth) -> ZoeDepth:
+def multiply_adds(model: nn.Module, size: tuple[int, int]) -> int:
+    """Multiply–adds of one forward pass in evaluation mode on one image of `size` (height, width).
+
+    Convolutions and matrix products count, those of attention included; element-wise operations, interpolation and
+    normalisation do not. "FLOPs" elsewhere are this number, or twice it.
+    """
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), torch.device("meta"):
+        _ghost(model)(torch.empty(1, 3, *size))
+    return counter.get_total_flops() // 2
+
+
+def _ghost(model: Model) -> Model:
     """A copy without values, in evaluation mode."""
     return copy.deepcopy(model).to("meta").eval()
 

@@ -1,16 +1,18 @@
-"""Parameters of every model that this library builds, counted on the built model, beside the published numbers."""
+"""Parameters and multiply–adds of every model that this library builds, counted on it, beside published numbers."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import pandas as pd
 import torch
+from torch import nn
 
 from zdlib import published
-from zdlib.anatomy import count_parameters
+from zdlib.anatomy import count_parameters, multiply_adds
 from zdlib.config import ModelConfig
 from zdlib.models import ZoeDepth, build_model
 from zdlib.models.registry import architecture, list_models
+from zdlib.others import AdaBins, NeWCRFs
 
 # Name here → row of the quoted table (ZoeDepth's Table 17; the original README).
 _QUOTED: Mapping[str, str] = MappingProxyType(
@@ -24,6 +26,7 @@ _QUOTED: Mapping[str, str] = MappingProxyType(
         "zoe_swin_l": "ZoeDepth S-L",
     }
 )
+_NYU_SIZE = (480, 640)  # what AdaBins and NeWCRFs are evaluated at
 # Counted by building the original's own package (commit 512f0ad on timm 0.6.13); part → parameters.
 _ORIGINAL: Mapping[str, int] = MappingProxyType(
     {
@@ -68,9 +71,10 @@ def paper_parts() -> pd.DataFrame:
 
 
 def model_table() -> pd.DataFrame:
-    """Every model of `list_models`: `model, encoder, input, …` parameters by part, `in all`, `published [M]`.
+    """Every model of `list_models`: `model, network, input`, parameters by part, `published [M]`, multiply–adds.
 
-    `U-Net` is what training adds; `in all` is without it, as the network runs.
+    `U-Net` is what training adds; `in all` and the multiply–adds (billions, at the input size) are without it, as the
+    network runs.
     """
     quoted = published.load("any", "parameters").set_index("method")["params_m"]
     rows = []
@@ -91,45 +95,48 @@ def model_table() -> pd.DataFrame:
                 "U-Net": only or None,
                 "in all": count_parameters(model) - only,
                 "published [M]": quoted.get(_QUOTED.get(name, ""), None),
+                "multiply–adds [G]": multiply_adds(model, config.input_size) / 1e9,
             }
         )
     return pd.DataFrame(rows).astype({"U-Net": "Int64"})
 
 
 def comparison_table(profile_model: ModelConfig, title: str) -> pd.DataFrame:
-    """The original README's parameter table, counted where this library builds the model, quoted elsewhere.
+    """The original README's parameter table, every row of it counted on a built network.
 
     Args:
         profile_model: one more model to count, the one of the profile.
         title: its name.
 
     Returns:
-        `method, counted [M], published [M], how`.
+        `method, input, counted [M], published [M], gap [%], multiply–adds [G], built from`; a training row counts the
+        U-Net's parameters, the multiply–adds are those of inference.
     """
-    quoted = published.load("any", "parameters").set_index("method")
-    millions = {str(method): float(value) for method, value in quoted["params_m"].items()}
-    rows: list[tuple[str, float | None, float | None, str]] = [
-        (method, None, millions[method], f"quoted: {quoted['source'][method]}") for method in ("AdaBins", "NeWCRFs")
-    ]
+    quoted = published.load("any", "parameters").set_index("method")["params_m"]
+    millions = {str(method): float(value) for method, value in quoted.items()}
+    rows: list[tuple[str, str, float, float | None, float, str]] = []
+
+    def add(method: str, model: nn.Module, size: tuple[int, int], stated: float | None, source: str) -> None:
+        operations = multiply_adds(model, size) / 1e9
+        rows.append((method, f"{size[0]} × {size[1]}", count_parameters(model) / 1e6, stated, operations, source))
+
+    with torch.device("meta"):
+        for method, network in (("AdaBins", AdaBins), ("NeWCRFs", NeWCRFs)):
+            add(method, network(_NYU_SIZE), _NYU_SIZE, millions[method], "its paper")
     for name in ("zoe_swin2_b", "zoe_beit_l"):
-        _, alone = _totals(architecture(name), segmentation=False)
-        rows.append((_QUOTED[name], alone, millions[_QUOTED[name]], "counted"))
-    paper = architecture("zoe_distill_swin2_b")
-    for label, config, stated in (
-        ("Zoe-Distill", paper, millions[_QUOTED["zoe_distill_swin2_b"]]),
+        config = architecture(name)
+        add(_QUOTED[name], _on_meta(config, False), config.input_size, millions[_QUOTED[name]], "zdlib.models")
+    stated = millions[_QUOTED["zoe_distill_swin2_b"]]
+    for label, own, number in (
+        ("Zoe-Distill", architecture("zoe_distill_swin2_b"), stated),
         (title, profile_model.model_copy(update={"encoder_weights": "none"}), None),
     ):
-        training, alone = _totals(config, segmentation=True)
-        rows.append((f"{label}, training", training, stated, "counted"))
-        rows.append((f"{label}, inference", alone, None, "counted"))
-    return pd.DataFrame(rows, columns=["method", "counted [M]", "published [M]", "how"])
-
-
-def _totals(config: ModelConfig, segmentation: bool) -> tuple[float, float]:
-    """Millions of parameters with and without the U-Net."""
-    model = _on_meta(config, segmentation)
-    only = 0 if model.unet is None else count_parameters(model.unet)
-    return count_parameters(model) / 1e6, (count_parameters(model) - only) / 1e6
+        add(f"{label}, training", _on_meta(own, True), own.input_size, number, "zdlib.models")
+        add(f"{label}, inference", _on_meta(own, False), own.input_size, None, "zdlib.models")
+    columns = ["method", "input", "counted [M]", "published [M]", "multiply–adds [G]", "built from"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.insert(4, "gap [%]", 100 * (table["counted [M]"] / table["published [M]"] - 1))
+    return table
 
 
 def _on_meta(config: ModelConfig, segmentation: bool) -> ZoeDepth:

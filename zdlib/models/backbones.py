@@ -9,6 +9,7 @@ import timm
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
+from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 
 from zdlib.errors import ZDError
@@ -59,19 +60,24 @@ class PyramidEncoder(Encoder):
 class SwinEncoder(Encoder):
     """Swin and Swin V2: the output of each stage, before the patch merging that follows it.
 
-    Window sizes, shift masks and position tables are re-made when the input size changes; at other sizes than the
-    pretrained one the window keeps its share of the grid.
+    Windows, shift masks and, for Swin V2, position tables are re-made when the input size changes. There the window
+    keeps its share of the grid. Swin's windows stay as they are, because its tables are learnt for that window.
     """
 
     def __init__(self, name: str):
         super().__init__()
         self.model = timm.create_model(name)
+        # None lets timm choose the window.
+        self.window = self.model.layers[0].blocks[0].window_size if isinstance(self.model, SwinTransformer) else None
         self.channels = tuple(info["num_chs"] for info in self.model.feature_info)
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Normalised image → four maps."""
-        if tuple(x.shape[2:]) != tuple(self.model.patch_embed.img_size):
-            self.model.set_input_size(img_size=tuple(x.shape[2:]))
+        size = tuple(x.shape[2:])
+        if size != tuple(self.model.patch_embed.img_size):
+            # Without padding, timm would shrink a window (and its table) to a coarsest map that is smaller.
+            pad = None if self.window is None else min(size) // STRIDES[-1] < max(self.window)
+            self.model.set_input_size(img_size=size, window_size=self.window, always_partition=pad)
         x = self.model.patch_embed(x)  # b h/4 w/4 c
         levels = []
         for stage in self.model.layers:  # merges patches first, except the first

@@ -25,13 +25,14 @@ def log_binomial_depth(
     The K probabilities are softmax_k((ln C(K-1, k) + k ln p + (K-1-k) ln(1-p)) / t): all that has to be kept for the
     backward pass are the three maps ln p, ln(1-p), 1/t.
     """
+    precision = torch.promote_types(raw.dtype, torch.float32)  # half precision is too coarse for the logarithms
     # Channels last, so that the gradient returns in the layout that convolutions are fastest in.
-    a, b, c, d = (F.softplus(raw.permute(0, 2, 3, 1).float()) + 1e-4).unbind(3)  # b h w each
+    a, b, c, d = (F.softplus(raw.permute(0, 2, 3, 1).to(precision)) + 1e-4).unbind(3)  # b h w each
     p = a / (a + b)
     t = min_temperature + (max_temperature - min_temperature) * c / (c + d)
     maps = torch.stack([p.clamp(1e-4, 1).log(), (1 - p).clamp(1e-4, 1).log(), 1 / t], dim=1)  # b 3 h w
     basis = binomial_basis(centres.shape[1]).to(maps)
-    return _MeanBin.apply(maps, centres.float().contiguous(), basis)
+    return _MeanBin.apply(maps, centres.to(precision).contiguous(), basis)
 
 
 def binomial_basis(n_bins: int) -> Float[Tensor, "k 3"]:
