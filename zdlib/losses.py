@@ -1,4 +1,7 @@
-"""The training losses: scale-invariant log depth, and Dice + focal segmentation."""
+"""The training losses: scale-invariant log depth, and Dice + focal segmentation.
+
+Where processes train together, "the batch" is that of all of them.
+"""
 
 from typing import Literal
 
@@ -7,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from zdlib.distributed import pooled_mean_and_variance, sum_over_processes
 from zdlib.recipes import Recipe
 
 VOID = 0  # class id of unlabelled pixels
@@ -36,7 +40,8 @@ def silog_loss(
     """
     prediction = resize_to(prediction, (target.shape[-2], target.shape[-1]))
     g = torch.log(prediction[mask] + 1e-7) - torch.log(target[mask] + 1e-7)
-    return 10 * torch.sqrt(g.var() + 0.15 * g.mean() ** 2)
+    mean, variance = pooled_mean_and_variance(g)
+    return 10 * torch.sqrt(variance + 0.15 * mean**2)
 
 
 class SegmentationLosses(nn.Module):
@@ -66,18 +71,20 @@ class SegmentationLosses(nn.Module):
         ids = labels.flatten(1)[:, None]  # b 1 n
         taught = torch.ones_like(ids, dtype=torch.bool) if self.void == "class" else ids != VOID  # b 1 n
         weight = taught.to(logits.dtype)
-        n_taught = weight.sum().clamp(min=1)  # a batch without labels teaches nothing, and its loss is 0, not NaN
+        n_taught = sum_over_processes(weight.sum()).clamp(
+            min=1
+        )  # a batch without labels teaches nothing, and its loss is 0, not NaN
 
         p = logits.sigmoid()
         positive = (ids == torch.arange(logits.shape[1], device=ids.device)[:, None]) & taught  # b c n
-        count = positive.sum((0, 2)).to(p.dtype)  # c
-        mass = (p @ weight.mT).sum((0, 2))  # c
-        dice = 1 - 2 * (p * positive).sum((0, 2)) / (mass + count).clamp(min=1e-7)
+        count = sum_over_processes(positive.sum((0, 2)).to(p.dtype))  # c
+        mass = sum_over_processes((p @ weight.mT).sum((0, 2)))  # c
+        dice = 1 - 2 * sum_over_processes((p * positive).sum((0, 2))) / (mass + count).clamp(min=1e-7)
 
         as_negative = ((p.square() * F.softplus(logits)) @ weight.mT).sum()
         own = logits.gather(1, ids)  # b 1 n
         as_positive = own.neg().sigmoid().square() * F.softplus(-own) - own.sigmoid().square() * F.softplus(own)
-        focal = (as_negative + (as_positive * weight).sum()) / (n_taught * logits.shape[1])
+        focal = sum_over_processes(as_negative + (as_positive * weight).sum()) / (n_taught * logits.shape[1])
         return (dice * (count > 0)).mean(), focal
 
 
