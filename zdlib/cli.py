@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """The command line: `zdlib train | predict | convert | info`."""
+=======
+"""The command line: `zdlib train | predict | convert | info | data`."""
+>>>>>>> main
 
 import argparse
 import io
@@ -23,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. A `ZDError` is printed as one line."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except ZDError as error:
         print(f"zdlib: {error}", file=sys.stderr)
         return 1
@@ -33,7 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(stop.status)
         print("zdlib: interrupted; files already written are complete", file=sys.stderr)
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,6 +113,20 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="what a checkpoint holds; without FILE, the models known by name")
     info.add_argument("file", nargs="?", type=Path, metavar="FILE")
     info.set_defaults(run=_info)
+
+    data = commands.add_parser("data", help="data sets on disk: which can be read, and is a copy sound")
+    actions = data.add_subparsers(required=True, metavar="action")
+    known = actions.add_parser("list", help="names of the data sets, and the protocols they are judged by")
+    known.set_defaults(run=_data_list)
+    check = actions.add_parser(
+        "check",
+        help="read every frame of a copy and report",
+        description="Counts, sizes, depth range, share of invalid pixels and the first defects of a copy. "
+        "Exit status 1 if there is a defect.",
+    )
+    check.add_argument("name", metavar="NAME", help="a name that `zdlib data list` gives")
+    check.add_argument("root", type=Path, metavar="ROOT", help="the copy's folder; for nyu also the .mat file")
+    check.set_defaults(run=_data_check)
     return parser
 
 
@@ -212,6 +229,22 @@ def _info(options: argparse.Namespace) -> None:
     print(
         json.dumps({"architecture": model.config.model_dump(mode="json"), "info": info}, indent=1, ensure_ascii=False)
     )
+
+
+def _data_list(options: argparse.Namespace) -> None:
+    from zdlib.data.readers import READERS
+
+    for name, known in READERS.items():
+        frames = " or ".join(map(str, known.frames))
+        print(f"{name:14}{known.protocol:24}{known.title}; {frames} frames")
+
+
+def _data_check(options: argparse.Namespace) -> int:
+    from zdlib.data.check import check
+
+    report = check(options.name, options.root)
+    print(report.text())
+    return 1 if report.n_defects else 0
 
 
 def _load(path: Path, name: str | None) -> "tuple[ZoeDepth, dict[str, Any]]":

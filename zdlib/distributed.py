@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from accelerate.utils import gather_object
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 
@@ -45,18 +45,9 @@ class _Sum(torch.autograd.Function):
         return total
 
 
-def sum_over_processes(value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+def sum_over_processes(value: Num[Tensor, "..."]) -> Num[Tensor, "..."]:
     """The sum of every process's `value`, differentiable in all of them."""
     return value if processes() == 1 else _Sum.apply(value)
-
-
-def pooled_mean_and_variance(values: Float[Tensor, " n"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Mean and unbiased variance of the values of all processes together; in two passes, so nothing cancels."""
-    if processes() == 1:
-        return values.mean(), values.var()
-    count, total = sum_over_processes(torch.stack([values.new_tensor(float(values.numel())), values.sum()]))
-    mean = total / count
-    return mean, sum_over_processes((values - mean).square().sum()) / (count - 1)
 
 
 def gather(rows: Sequence[Any]) -> list[Any]:

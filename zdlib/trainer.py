@@ -117,7 +117,7 @@ def optimisation(
     groups = model.parameter_groups(config.lr, config.encoder_lr_factor)
     for group in groups:
         group["params"] = [parameter for parameter in group["params"] if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in groups],
