@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""The command line: `zdlib train | predict | convert | info`."""
-=======
 """The command line: `zdlib train | predict | convert | info | data`."""
->>>>>>> main
 
 import argparse
 import io
