@@ -17,7 +17,9 @@ usage: ./run_all.sh [options]
 
 Results: results/NAME/report.html and beside it tables, checkpoints, executed notebooks and provenance; figures/NAME.
 Environment: .venv, made once; or the active conda environment if it is the one of environment.yml (zdlib).
-Variables: ZD_DATA, the folder of the real data (profile paper); ZD_PYTHON, the Python that makes .venv.
+Variables: ZD_DATA, the folder of the real data (profile paper); ZD_PYTHON, the Python that makes .venv; ZD_TRAIN=fresh
+trains again although an equal run has ended or can be resumed (so does --force training), ZD_TRAIN=resume refuses
+to leave behind an unfinished run of another configuration.
 TEXT
 }
 

@@ -109,3 +109,19 @@ def test_flipping_makes_the_prediction_symmetric(files):
     np.testing.assert_allclose(mirrored[:, ::-1], depth, rtol=1e-5)
     plain = predict_depth(model, picture, flip=False)
     assert not np.allclose(plain, depth, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--run", "nobody"], "no run 'nobody'"),
+        (["--run", "control", "--set", "train.lr=1"], "--out"),
+        (["--run", "control", "--out", "x", "--set", "train.rate=1"], "unknown key train.rate"),
+        (["--run", "control", "--out", "x", "--set", "lr"], "lr: not a change of a profile"),
+    ],
+)
+def test_train_explains_what_is_wrong_in_one_line(capsys, arguments, message):
+    assert main(["train", "--profile", "smoke", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error

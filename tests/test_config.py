@@ -121,3 +121,20 @@ def test_the_recipes_differ_where_the_original_went_wrong() -> None:
     assert rows.loc["split"].tolist() == ["contiguous", "official"]
     assert rows.loc["void"].tolist() == ["class", "ignore"]
     assert "max_depth" not in rows.index
+
+
+def test_changes_take_the_place_of_the_files_values():
+    changed = load_profile("smoke", changes=["train.lr=2e-3", "runs.control.seed=7", "model.input_size=[64, 96]"])
+    assert (changed.train.lr, changed.runs["control"].seed, changed.model.input_size) == (0.002, 7, (64, 96))
+    assert changed.runs["distill"] == load_profile("smoke").runs["distill"]
+
+
+@pytest.mark.parametrize("change", ["lr", "train=3", "train.=3", "name.first=x", "=3", "train.lr: 3"])
+def test_what_is_no_change_is_named(change):
+    with pytest.raises(ZDError, match=f"^{change}: not a change of a profile: write section.key=value"):
+        load_profile("smoke", changes=[change])
+
+
+def test_a_value_that_is_not_yaml_is_named():
+    with pytest.raises(ZDError, match="not a YAML value"):
+        load_profile("smoke", changes=["train.lr=["])

@@ -3,17 +3,15 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.io
+import tiny_training
 import torch
 
 import zdlib.train as training
-from tests import rgbd
-from zdlib.config import Profile
-from zdlib.data import classes
 from zdlib.errors import ZDError
 from zdlib.models.checkpoints import load_checkpoint
 from zdlib.paths import RunPaths
 from zdlib.train import train
+from zdlib.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -26,47 +24,7 @@ def one_thread():
 
 @pytest.fixture
 def profile(tmp_path):
-    """Ten frames of five scenes in NYU's layout, and a network small enough for a test."""
-    scenes = [f"bedroom_{i // 2:04d}" for i in range(10)]
-    frames = [rgbd.scene(48, 64, seed=i) for i in range(10)]
-    rgbd.write_nyu_mat(tmp_path / "nyu.mat", frames, classes.raw_names(), scenes=scenes)
-    scipy.io.savemat(
-        tmp_path / "splits.mat", {"trainNdxs": np.arange(1, 9)[:, None], "testNdxs": np.arange(9, 11)[:, None]}
-    )
-    return Profile.model_validate(
-        {
-            "name": "tiny",
-            "data": {
-                "nyu_name": "boxes",
-                "nyu_mat": str(tmp_path / "nyu.mat"),
-                "nyu_splits": str(tmp_path / "splits.mat"),
-                "ibims_name": "none",
-                "ibims_root": str(tmp_path),
-            },
-            "model": {
-                "encoder": "tf_efficientnet_lite0",
-                "encoder_weights": "none",
-                "input_size": [64, 64],
-                "decoder_channels": 16,
-                "n_bins": 8,
-                "bin_embedding_dim": 8,
-                "segmentation_channels": [16, 16, 8, 8, 8],
-            },
-            "train": {
-                "epochs": 2,
-                "batch_size": 3,
-                "lr": 1e-3,
-                "workers": 0,
-                "validation_fraction": 0.25,
-                "validations_per_epoch": 2,
-            },
-            "runs": {
-                "distill": {"title": "distilled"},
-                "control": {"title": "control", "seg_weight": 0.0},
-                "published": {"title": "as published", "recipe": "published"},
-            },
-        }
-    )
+    return tiny_training.make_profile(tmp_path)
 
 
 @pytest.fixture
@@ -83,6 +41,7 @@ def test_a_run_writes_checkpoint_and_logs(profile, paths):
     assert sorted(p.name for p in paths.checkpoints.iterdir()) == [
         "distill.safetensors",
         "distill_steps.csv",
+        "distill_training.json",
         "distill_validations.csv",
     ]
     steps = pd.read_csv(paths.checkpoints / "distill_steps.csv")
@@ -108,7 +67,7 @@ def test_learning_rate_is_constant_and_then_falls(profile, paths):
 
 def test_two_runs_are_bitwise_equal_and_another_seed_is_not(profile, paths):
     def weights(name):
-        return load_checkpoint(train(profile, name, paths).checkpoint, segmentation=True)[0].state_dict()
+        return load_checkpoint(train(profile, name, paths, "fresh").checkpoint, segmentation=True)[0].state_dict()
 
     first, second = weights("distill"), weights("distill")
     assert all(torch.equal(first[key], second[key]) for key in first)
@@ -120,14 +79,14 @@ def test_two_runs_are_bitwise_equal_and_another_seed_is_not(profile, paths):
 def test_the_control_differs_in_the_segmentation_alone(profile, paths, monkeypatch):
     seen = {}
 
-    def remember(model, criterion, optimizer, batch, *args):
-        seen.setdefault("start", {k: v.clone() for k, v in model.state_dict().items() if "unet" not in k})
+    def remember(self, batch):
+        seen.setdefault("start", {k: v.clone() for k, v in self.model.state_dict().items() if "unet" not in k})
         seen.setdefault("batches", []).append(batch["index"].tolist())
         seen.setdefault("image", batch["image"].clone())
-        return step(model, criterion, optimizer, batch, *args)
+        return step(self, batch)
 
-    step = training._step
-    monkeypatch.setattr(training, "_step", remember)
+    step = Trainer.step
+    monkeypatch.setattr(Trainer, "step", remember)
     train(profile, "distill", paths)
     distill = dict(seen)
     seen.clear()
@@ -168,7 +127,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_old_result(profil
     before = (paths.checkpoints / "control.safetensors").read_bytes()
     monkeypatch.setattr(training.ZoeDistillLoss, "forward", lambda *_: {"total": torch.tensor(math.nan)})
     with pytest.raises(ZDError, match=r"nyu\.mat: the loss is not finite on frames \d"):
-        train(profile, "control", paths)
+        train(profile, "control", paths, "fresh")
     assert (paths.checkpoints / "control.safetensors").read_bytes() == before
 
 
@@ -179,13 +138,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_old_result(profil
 def test_precision_follows_the_processor_where_it_is_left_to_it(profile, paths, monkeypatch, precision, native, used):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native})
     seen = set()
-    step = training._step
+    step = Trainer.step
 
-    def remember(*args):
-        seen.add("bf16" if args[5] else "fp32")
-        return step(*args)
+    def remember(self, batch):
+        seen.add(self.precision)
+        return step(self, batch)
 
-    monkeypatch.setattr(training, "_step", remember)
+    monkeypatch.setattr(Trainer, "step", remember)
     settings = profile.train.model_copy(update={"precision": precision, "epochs": 1})
     result = train(profile.model_copy(update={"train": settings}), "control", paths)
     assert seen == {used}

@@ -1,6 +1,7 @@
 """The typed configuration of a run, read from `profiles/<name>.yaml`. An unknown key is an error."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -57,7 +58,8 @@ class TrainConfig(Frozen):
     """Optimisation; what the recipes share. The defaults are the paper's."""
 
     epochs: Positive = 15
-    batch_size: Positive = 3
+    batch_size: Positive = 3  # frames of one optimiser step, over all processes and accumulated parts
+    accumulate: Positive = 1  # parts that a process takes its share of a batch in: less memory, losses pooled by part
     lr: float = Field(default=1.61e-4, gt=0)
     encoder_lr_factor: float = Field(default=10.0, ge=1)  # the encoder's learning rate is lr / factor
     weight_decay: float = Field(default=0.01, ge=0)
@@ -69,7 +71,8 @@ class TrainConfig(Frozen):
     validation_fraction: float = Field(default=0.1, gt=0, lt=1)  # of the training scenes
     workers: int = Field(default=2, ge=0)
     threads: int | None = Field(default=None, ge=1)  # CPU threads; None = torch's choice
-    precision: Literal["fp32", "bf16", "auto"] = "fp32"  # auto: bf16 where the processor computes in it, else fp32
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32"  # auto: bf16 where the processor computes in it
+    save_minutes: float = Field(default=2.0, ge=0)  # between states to resume from, or longer: < 2 % of the time
 
 
 class RunConfig(Frozen):
@@ -105,8 +108,13 @@ class Profile(Frozen):
     evaluate: EvalConfig = EvalConfig()
 
 
-def load_profile(name: str, root: Path | None = None) -> Profile:
+def load_profile(name: str, root: Path | None = None, changes: Sequence[str] = ()) -> Profile:
     """Read `profiles/<name>.yaml`.
+
+    Args:
+        name: the profile's.
+        root: the checkout; default: this one.
+        changes: `section.key=value` each, taking the place of the file's value; the value is YAML.
 
     Raises:
         ZDError: no such profile, not YAML, an unknown key (the nearest known one is named), a wrong value, or no run
@@ -123,6 +131,8 @@ def load_profile(name: str, root: Path | None = None) -> Profile:
         raise ZDError(f"{path}: not valid YAML ({error})") from error
     if not isinstance(content, dict):
         raise ZDError(f"{path}: empty or not a mapping: copy another profile and edit it")
+    for change in changes:
+        _apply(content, change)
     try:
         profile = Profile.model_validate(content)
     except ValidationError as error:
@@ -132,6 +142,23 @@ def load_profile(name: str, root: Path | None = None) -> Profile:
     if all(run.seg_weight == 0 for run in profile.runs.values()):
         raise ZDError(f"{path}: runs: no run has a seg_weight above 0: the paper's tables need one that segments")
     return profile
+
+
+def _apply(content: dict[str, Any], change: str) -> None:
+    """Put one `section.key=value` into a profile's content; what the key may be is checked with the whole."""
+    where, equals, text = change.partition("=")
+    *sections, key = where.split(".")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ZDError(f"{change}: {text!r} is not a YAML value: quote it") from error
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            break
+    if not equals or not sections or not key or not isinstance(content, dict):
+        raise ZDError(f"{change}: not a change of a profile: write section.key=value, like train.lr=1e-3")
+    content[key] = value
 
 
 def _explain(error: ValidationError) -> str:

@@ -1,4 +1,7 @@
-"""The training losses: scale-invariant log depth, and Dice + focal segmentation."""
+"""The training losses: scale-invariant log depth, and Dice + focal segmentation.
+
+Where processes train together, "the batch" is that of all of them.
+"""
 
 from typing import Literal
 
@@ -7,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from zdlib.distributed import sum_over_processes
 from zdlib.recipes import Recipe
 
 VOID = 0  # class id of unlabelled pixels
@@ -37,9 +41,9 @@ def silog_loss(
     prediction = resize_to(prediction, (target.shape[-2], target.shape[-1]))
     # Sums under the mask, not g[mask]: picking pixels costs three times as much, and a GPU has to report their number.
     g = torch.where(mask, torch.log(prediction + 1e-7) - torch.log(target + 1e-7), 0)
-    n = mask.sum()
-    mean = g.sum() / n
-    variance = torch.where(mask, g - mean, 0).square().sum() / (n - 1)
+    n = sum_over_processes(mask.sum())
+    mean = sum_over_processes(g.sum()) / n
+    variance = sum_over_processes(torch.where(mask, g - mean, 0).square().sum()) / (n - 1)
     return 10 * torch.sqrt(variance + 0.15 * mean**2)
 
 
@@ -70,18 +74,19 @@ class SegmentationLosses(nn.Module):
         ids = labels.flatten(1)[:, None]  # b 1 n
         taught = torch.ones_like(ids, dtype=torch.bool) if self.void == "class" else ids != VOID  # b 1 n
         weight = taught.to(logits.dtype)
-        n_taught = weight.sum().clamp(min=1)  # a batch without labels teaches nothing, and its loss is 0, not NaN
+        # A batch without labels teaches nothing, and its loss is 0, not NaN.
+        n_taught = sum_over_processes(weight.sum()).clamp(min=1)
 
         p = logits.sigmoid()
         own = logits.gather(1, ids)  # b 1 n
-        count = _sum_by_class(weight, ids, logits.shape[1])  # c
-        mass = (p @ weight.mT).sum((0, 2))  # c
-        hits = _sum_by_class(own.sigmoid() * weight, ids, logits.shape[1])  # c
+        count = sum_over_processes(_sum_by_class(weight, ids, logits.shape[1]))  # c
+        mass = sum_over_processes((p @ weight.mT).sum((0, 2)))  # c
+        hits = sum_over_processes(_sum_by_class(own.sigmoid() * weight, ids, logits.shape[1]))  # c
         dice = 1 - 2 * hits / (mass + count).clamp(min=1e-7)
 
         as_negative = ((p.square() * F.softplus(logits)) @ weight.mT).sum()
         as_positive = own.neg().sigmoid().square() * F.softplus(-own) - own.sigmoid().square() * F.softplus(own)
-        focal = (as_negative + (as_positive * weight).sum()) / (n_taught * logits.shape[1])
+        focal = sum_over_processes(as_negative + (as_positive * weight).sum()) / (n_taught * logits.shape[1])
         return (dice * (count > 0)).mean(), focal
 
 

@@ -70,6 +70,8 @@ def _snakemake(layout: Layout, jobs: int, forced: Sequence[str], lock: TextIO) -
     environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // jobs))
     environment |= {"ZD_PROFILE": layout.profile.name, "ZD_PARALLEL": str(jobs), "ZD_THREADS": threads}
+    if "03_training" in forced:
+        environment["ZD_TRAIN"] = "fresh"  # or a finished training would be reused
     sys.stdout.flush()
     with open(_log(layout), "w", encoding="utf-8") as log:
         process = subprocess.Popen(

@@ -168,6 +168,7 @@ def run_notebook(
         environment = {**os.environ, "IPYTHONDIR": scratch, "PYTHONHASHSEED": "0"}
         # tqdm says so whenever a package imports its notebook bar and ipywidgets is absent; bars here are plain text.
         environment["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), _NO_WIDGETS]))
+        kernel.shutdown_wait_time = 60.0  # seconds: a training that is interrupted saves its state first
         # What the process itself writes (not its cells) is only worth reading when it has died.
         log = Path(scratch) / "kernel.log"
         with open(log, "wb") as sink:

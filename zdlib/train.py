@@ -1,22 +1,29 @@
-"""Training: one run of a profile, from frames to a checkpoint."""
+"""Training: one run of a profile, from frames to a checkpoint, on one process or (`accelerate launch`) several."""
 
+import os
 import random
-from dataclasses import dataclass
+import shutil
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+import torch.distributed as dist
+from accelerate import Accelerator
+from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from zdlib.config import Profile, TrainConfig
 from zdlib.data.nyu import NYUReader, read_splits
-from zdlib.data.training_set import TrainingSet
+from zdlib.data.training_set import Batches, TrainingSet
+from zdlib.distributed import gather, largest, pool_batch_norm, processes
 from zdlib.errors import ZDError
 from zdlib.frames import frame_roles
-from zdlib.io import write_csv
+from zdlib.io import atomic_path, write_csv
 from zdlib.losses import ZoeDistillLoss, resize_to
 from zdlib.metrics import depth_metrics
 from zdlib.models import build_model
@@ -25,6 +32,20 @@ from zdlib.models.memory import keep_freed_memory
 from zdlib.models.zoe import ZoeDepth
 from zdlib.paths import RunPaths, resolve
 from zdlib.recipes import Recipe
+from zdlib.resume import (
+    SaveClock,
+    Start,
+    States,
+    Stopped,
+    StopSignals,
+    first_difference,
+    identity,
+    is_finished,
+    mark_finished,
+    random_state,
+    restore_random_state,
+)
+from zdlib.trainer import Trainer, computes_in_bf16, freeze_unreached, optimisation
 
 
 @dataclass(frozen=True)
@@ -42,26 +63,58 @@ class TrainResult:
     validations: pd.DataFrame
 
 
-def train(profile: Profile, run_name: str, paths: RunPaths | None = None) -> TrainResult:
+def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start: Start | None = None) -> TrainResult:
     """Train `profile.runs[run_name]`; write `<run>.safetensors`, `<run>_steps.csv` and `<run>_validations.csv`.
 
     Two runs of a profile differ in nothing but their `RunConfig`: the same seed gives the encoder, the decoder and the
     metric head the same first weights with and without the segmentation head, and the same order and augmentation of
-    frames. On a CPU the result is bitwise reproducible on one machine.
+    frames. On a CPU the result is bitwise reproducible on one machine and number of threads, however often the run was
+    killed and resumed. Of a run that has ended, `<run>_training.json` keeps what it was made from.
+
+    Args:
+        profile: what to train.
+        run_name: the key in its `runs`.
+        paths: where to write; default: `results/<profile>/`.
+        start: `auto` reuses a run that has ended with the same profile, data and code, resumes one that was stopped,
+            and else begins; `resume` is the same, but an unfinished run that was another's is an error; `fresh` begins
+            in any case. Default: the environment's ZD_TRAIN, else `auto`.
 
     Raises:
-        ZDError: unknown run, unreadable data, or a loss that is not finite (its frames are named; nothing is saved).
+        ZDError: unknown run, unreadable data, an unfinished run that cannot be resumed, or a loss or gradient that is
+            not finite (its frames are named; no weights of that step are saved).
+        Stopped: SIGINT or SIGTERM came; the state is saved.
     """
     if run_name not in profile.runs:
         raise ZDError(f"profiles/{profile.name}.yaml: no run {run_name!r}: choose one of {', '.join(profile.runs)}")
+    start = start or _start_of_environment()
     run, config = profile.runs[run_name], profile.train
     recipe = run.settings
     paths = paths or RunPaths(profile.name)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # Accelerate finds the processes and wraps the model for them; precision and loader are ours.
+    accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available())
+    device, main = accelerator.device, accelerator.is_main_process
     if config.threads:
         torch.set_num_threads(config.threads)
     keep_freed_memory()
-    half = config.precision == "bf16" or (config.precision == "auto" and computes_in_bf16(device))
+    precision = config.precision
+    if precision == "auto":
+        precision = "bf16" if computes_in_bf16(device) else "fp32"
+
+    final = paths.checkpoints / f"{run_name}.safetensors"
+    logs = [paths.checkpoints / f"{run_name}_{kind}.csv" for kind in ("steps", "validations")]
+    record = paths.checkpoints / f"{run_name}_training.json"
+    states = States(paths.checkpoints / f"{run_name}.unfinished")
+    made_from = identity(
+        profile, run_name, {"precision": precision, "device": device.type, "processes": accelerator.num_processes}
+    )
+    if start != "fresh" and is_finished(record, made_from):
+        return _reuse(run_name, final, logs, main)
+    if main:
+        record.unlink(missing_ok=True)
+        if start == "fresh":
+            states.clear()
+    accelerator.wait_for_everyone()
+    state = _state_to_resume(run_name, states, made_from, start, main)
 
     reader = NYUReader(resolve(profile.data.nyu_mat), depth=recipe.depth_source)
     roles = frame_roles(
@@ -69,70 +122,129 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None) -> Tra
     )
     train_set = TrainingSet(reader, roles.train, recipe, augment=True, seed=run.seed)
     selection_set = TrainingSet(reader, roles.selection, recipe, augment=False, seed=run.seed)
+    _check_shares(len(train_set), config, accelerator.num_processes)
 
     _seed_everything(run.seed)
     model = build_model(profile.model, segmentation=run.seg_weight > 0).to(device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
-    _seed_everything(run.seed)  # a segmentation head drew numbers that a control did not
-    criterion = ZoeDistillLoss(recipe, run.seg_weight)
+    pool_batch_norm(model)
+    freeze_unreached(model)
+    # A segmentation head drew numbers that a control did not; and each process drops its own paths.
+    _seed_everything(run.seed + accelerator.process_index)
+    order = torch.Generator().manual_seed(run.seed)
+    batches = Batches(len(train_set), config.batch_size, order, accelerator.process_index, accelerator.num_processes)
     loader = DataLoader(
         train_set,
-        config.batch_size,
-        shuffle=True,
+        batch_sampler=batches,
         num_workers=config.workers,
-        generator=torch.Generator().manual_seed(run.seed),
+        generator=order,
         pin_memory=device.type == "cuda",
     )
-    optimizer, schedule = _optimisation(model, config, steps=config.epochs * len(loader))
-    validate_at = _validation_steps(len(loader), config.validations_per_epoch)
-    final = paths.checkpoints / f"{run_name}.safetensors"
-    unfinished = final.with_suffix(".unfinished.safetensors")  # a crash keeps the best weights so far
+    optimizer, schedule = optimisation(model, config, steps=config.epochs * len(batches))
+    trainer = Trainer(
+        model=model,
+        parallel=accelerator.prepare_model(model),
+        criterion=ZoeDistillLoss(recipe, run.seg_weight),
+        optimizer=optimizer,
+        schedule=schedule,
+        scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
+        config=config,
+        precision=precision,
+        accelerator=accelerator,
+        source=reader.path,
+    )
+    progress = Progress()
+    if state is not None:
+        trainer.restore(state["trainer"])
+        progress = Progress(**state["progress"])
+        order.set_state(progress.order)
+        restore_random_state(state["random"][accelerator.process_index])
 
-    steps: list[dict[str, float]] = []
-    validations: list[dict[str, float]] = []
-    best = float("inf")
-    with tqdm(total=config.epochs * len(train_set), unit="image", mininterval=1, smoothing=0.02) as bar:
-        for epoch in range(1, config.epochs + 1):
+    def save() -> None:
+        began = time.monotonic()
+        generators = gather([random_state()])
+        if main:
+            content = {"identity": made_from, "progress": vars(progress), "trainer": trainer.state()}
+            states.save(len(progress.steps), {**content, "random": generators}, progress.best_step)
+        clock.saved(began)
+
+    validate_at = _validation_steps(len(batches), config.validations_per_epoch)
+    clock = SaveClock(config.save_minutes)
+    done = (progress.epoch - 1) * len(train_set) + min(progress.batch * config.batch_size, len(train_set))
+    bar = tqdm(total=config.epochs * len(train_set), initial=done, unit="image", mininterval=1, smoothing=0.02)
+    with StopSignals() as stop, bar:
+        for epoch in range(progress.epoch, config.epochs + 1):
             train_set.set_epoch(epoch)
             bar.set_description(f"{run_name}, epoch {epoch}/{config.epochs}")
-            for number, batch in enumerate(loader, start=1):
+            batches.skip, progress.epoch, progress.order = progress.batch, epoch, order.get_state()
+            for number, batch in enumerate(loader, start=batches.skip + 1):
+                progress.batch = number
                 learning_rate = schedule.get_last_lr()[-1]
-                parts = _step(model, criterion, optimizer, batch, config.clip_grad_norm, half, device, reader)
-                schedule.step()
-                steps.append({"step": len(steps) + 1, "epoch": epoch, "lr": float(learning_rate), **parts})
-                bar.update(len(batch["index"]))
+                parts = trainer.step(batch)
+                step = len(progress.steps) + 1
+                progress.steps.append({"step": step, "epoch": epoch, "lr": float(learning_rate), **parts})
+                bar.update(len(batch["index"]) * processes())
                 bar.set_postfix({"loss": f"{parts['total']:.3f}"}, refresh=False)
-                if number not in validate_at:
-                    continue
-                scores = validate(model, selection_set, recipe, config.batch_size, device)
-                validations.append({"step": len(steps), "epoch": epoch, **scores})
-                bar.set_postfix({"loss": f"{parts['total']:.3f}", "δ1": f"{scores['delta1']:.3f}"}, refresh=False)
-                if scores["abs_rel"] < best:
-                    best = scores["abs_rel"]
-                    save_checkpoint(
-                        unfinished,
-                        model,
-                        config=profile.model,
-                        info={
+                if number in validate_at:
+                    scores = validate(model, selection_set, recipe, config.batch_size, device)
+                    progress.validations.append({"step": step, "epoch": epoch, **scores})
+                    bar.set_postfix({"loss": f"{parts['total']:.3f}", "δ1": f"{scores['delta1']:.3f}"}, refresh=False)
+                    if scores["abs_rel"] < progress.best:
+                        progress.best, progress.best_step = scores["abs_rel"], step
+                        info = {
                             "profile": profile.name,
                             "data": profile.data.nyu_name,
                             "run": run_name,
                             **run.model_dump(),
-                            "precision": "bf16" if half else "fp32",
+                            "precision": precision,
                             "train_frames": roles.train.tolist(),
                             "selection_frames": roles.selection.tolist(),
-                            "selected_at": validations[-1],
-                        },
-                    )
-    if not np.isfinite(best):
+                            "selected_at": progress.validations[-1],
+                        }
+                        if main:
+                            save_checkpoint(states.best(step), model, config=profile.model, info=info)
+                asked = largest(stop.number, device)
+                if asked or largest(main and clock.due, device):
+                    save()
+                if asked:
+                    raise Stopped(f"{run_name}: stopped and saved at step {step}; the same command continues", asked)
+            progress.batch = 0
+
+    if progress.best_step is None:
         raise ZDError(f"{final}: no validation gave a finite error: lower train.lr in profiles/{profile.name}.yaml")
-    for row in validations:
-        row["best"] = row["abs_rel"] == best
-    result = TrainResult(final, pd.DataFrame(steps), pd.DataFrame(validations))
-    write_csv(paths.checkpoints / f"{run_name}_steps.csv", result.steps)
-    write_csv(paths.checkpoints / f"{run_name}_validations.csv", result.validations)
-    unfinished.replace(final)
+    for row in progress.validations:
+        row["best"] = row["abs_rel"] == progress.best
+    result = TrainResult(final, pd.DataFrame(progress.steps), pd.DataFrame(progress.validations))
+    if main:
+        for path, log in zip(logs, (result.steps, result.validations), strict=True):
+            write_csv(path, log)
+        with atomic_path(final) as temporary:
+            shutil.copyfile(states.best(progress.best_step), temporary)
+        mark_finished(record, made_from, [final, *logs])
+        states.clear()
+    accelerator.wait_for_everyone()
     return result
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        epoch: the present one, from 1.
+        batch: steps done in it.
+        order: state of the generator of the frames' order when the epoch began.
+        steps, validations: the logs so far.
+        best: lowest AbsRel so far; `best_step`: where.
+    """
+
+    epoch: int = 1
+    batch: int = 0
+    order: Tensor = field(default_factory=lambda: torch.empty(0))
+    steps: list[dict[str, float]] = field(default_factory=list)
+    validations: list[dict[str, float]] = field(default_factory=list)
+    best: float = float("inf")
+    best_step: int | None = None
 
 
 def validate(
@@ -141,12 +253,15 @@ def validate(
     """Mean depth metrics over `frames`, one forward pass an image, no flip and no crop (the trainer's validation).
 
     Depths are clamped to the recipe's range and compared in metres. The network sees pixel values up to
-    `recipe.selection_input_range`. The model is left in train mode.
+    `recipe.selection_input_range`. The model is left in train mode. Processes take whole batches in turn, so that the
+    result does not depend on their number.
     """
     model.eval()
     rows = []
+    first, every = (dist.get_rank(), processes()) if processes() > 1 else (0, 1)
+    batches = [list(range(len(frames)))[i : i + batch_size] for i in range(0, len(frames), batch_size)]
     with torch.inference_mode():
-        for batch in DataLoader(frames, batch_size):
+        for number, batch in enumerate(DataLoader(frames, batch_sampler=batches[first::every])):
             images = batch["image"].to(device, memory_format=torch.channels_last) * recipe.selection_input_range
             predicted = model(images).metric_depth.float().cpu()
             predicted = resize_to(predicted, (batch["depth"].shape[-2], batch["depth"].shape[-1]))
@@ -154,66 +269,62 @@ def validate(
             for prediction, target, mask in zip(predicted, batch["depth"], batch["mask"], strict=True):
                 if mask.any():
                     scale = recipe.metres_per_unit
-                    rows.append(
-                        depth_metrics(prediction[0].numpy() * scale, target[0].numpy() * scale, mask[0].numpy())
-                    )
+                    scores = depth_metrics(prediction[0].numpy() * scale, target[0].numpy() * scale, mask[0].numpy())
+                    rows.append((first + number * every, scores))
     model.train()
-    return {str(name): float(value) for name, value in pd.DataFrame(rows).mean().items()}
+    in_order = [scores for _, scores in sorted(gather(rows), key=lambda row: row[0])]  # stable: frames keep theirs
+    return {str(name): float(value) for name, value in pd.DataFrame(in_order).mean().items()}
 
 
-def computes_in_bf16(device: torch.device) -> bool:
-    """Whether the processor has instructions for bfloat16: without them it is emulated, slower than float32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+def _start_of_environment() -> Start:
+    value = os.environ.get("ZD_TRAIN", "auto")
+    if value not in get_args(Start):
+        raise ZDError(f"ZD_TRAIN={value}: set it to {', '.join(get_args(Start))}, or not at all")
+    return value  # type: ignore[return-value]
 
 
-def _step(
-    model: ZoeDepth,
-    criterion: ZoeDistillLoss,
-    optimizer: torch.optim.Optimizer,
-    batch: dict[str, Tensor],
-    clip_grad_norm: float,
-    half: bool,
-    device: torch.device,
-    reader: NYUReader,
-) -> dict[str, float]:
-    """One optimiser step, the network in bfloat16 if `half`; the losses and the gradient's norm before clipping."""
-    batch = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
-    images = batch["image"].contiguous(memory_format=torch.channels_last)
-    with torch.autocast(device.type, torch.bfloat16, enabled=half):
-        out = model(images)
-    # The losses take logarithms of small differences: always in full precision.
-    logits = None if out.segmentation is None else out.segmentation.float()
-    losses = criterion(out.metric_depth.float(), logits, batch)
-    if not torch.isfinite(losses["total"]):
-        frames = ", ".join(str(i) for i in batch["index"].tolist())
-        raise ZDError(f"{reader.path}: the loss is not finite on frames {frames}: inspect them, or lower train.lr")
-    optimizer.zero_grad(set_to_none=True)
-    losses["total"].backward()
-    norm = nn.utils.clip_grad_norm_(model.parameters(), clip_grad_norm)
-    optimizer.step()
-    return {**{name: loss.item() for name, loss in losses.items()}, "grad_norm": norm.item()}
+def _reuse(run_name: str, final: Path, logs: list[Path], main: bool) -> TrainResult:
+    """The result of a run that has ended; its files count as written now."""
+    if main:
+        print(
+            f"{run_name}: already trained with this profile, data and code; {final.name} is reused, not trained again. "
+            "To train again: ./run_all.sh --force training, or ZD_TRAIN=fresh"
+        )
+        for path in (final, *logs):
+            path.touch()
+    return TrainResult(final, *(pd.read_csv(path) for path in logs))
 
 
-def _optimisation(
-    model: ZoeDepth, config: TrainConfig, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW with ZoeDepth's parameter groups under OneCycle (constant for 70 %, then a cosine to lr / 10⁴)."""
-    groups = model.parameter_groups(config.lr, config.encoder_lr_factor)
-    optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        max_lr=[group["lr"] for group in groups],
-        total_steps=steps,
-        pct_start=config.pct_start,
-        div_factor=config.div_factor,
-        final_div_factor=config.final_div_factor,
-        base_momentum=0.85,
-        max_momentum=0.95,
-    )
-    return optimizer, schedule
+def _state_to_resume(
+    run_name: str, states: States, made_from: dict[str, str], start: Start, main: bool
+) -> dict[str, Any] | None:
+    state = states.load()
+    if state is None:
+        return None
+    difference = first_difference(made_from, state["identity"])
+    step = len(state["progress"]["steps"])
+    if difference is None:
+        if main:
+            print(f"{run_name}: continues after step {step} of an unfinished run")
+        return state
+    if start == "resume":
+        raise ZDError(
+            f"{states.folder}: cannot be resumed: {difference}: undo that, or train afresh (--fresh, ZD_TRAIN=fresh)"
+        )
+    if main:
+        print(f"{run_name}: an unfinished run is left behind, it was another's: {difference}")
+        states.clear()
+    return None
+
+
+def _check_shares(frames: int, config: TrainConfig, processes: int) -> None:
+    """Every part of every batch needs a frame on every process."""
+    smallest = min(config.batch_size, frames % config.batch_size or config.batch_size)
+    if smallest < processes * config.accumulate:
+        raise ZDError(
+            f"train.batch_size {config.batch_size}: of {frames} frames the smallest batch has {smallest}, for "
+            f"{processes} processes and {config.accumulate} parts each: choose another batch_size"
+        )
 
 
 def _validation_steps(steps_per_epoch: int, validations: int) -> set[int]:

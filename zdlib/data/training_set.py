@@ -1,12 +1,13 @@
 """Frames as a network is trained on them: a recipe's unit, range and resize, with reproducible augmentation."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Int64
-from torch.utils.data import Dataset
+from torch.utils.data import BatchSampler, Dataset, RandomSampler, Sampler
 
 from zdlib.data.sample import Reader
 from zdlib.data.transforms import Augmentation, Frame
@@ -85,3 +86,31 @@ class TrainingSet(Dataset[dict[str, Any]]):
 
     def _mask(self, depth: np.ndarray) -> np.ndarray:
         return (depth > self.recipe.min_depth) & (depth < self.recipe.max_depth)
+
+
+class Batches(Sampler[list[int]]):
+    """Positions of the frames of each step of an epoch, shuffled; this process's share of each.
+
+    Args:
+        frames: how many there are.
+        batch_size: of all processes together.
+        order: decides the order; an epoch draws from it.
+        process, processes: which share.
+
+    Attributes:
+        skip: batches of the epoch that were done before; they are drawn and not given.
+    """
+
+    def __init__(self, frames: int, batch_size: int, order: torch.Generator, process: int, processes: int):
+        self._all = BatchSampler(RandomSampler(range(frames), generator=order), batch_size, drop_last=False)
+        self._process, self._processes = process, processes
+        self.skip = 0
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for number, batch in enumerate(self._all):
+            if number >= self.skip:
+                first, last = (len(batch) * (self._process + i) // self._processes for i in (0, 1))
+                yield batch[first:last]
+
+    def __len__(self) -> int:
+        return len(self._all)

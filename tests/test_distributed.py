@@ -1,0 +1,124 @@
+import os
+import socket
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny_training
+import torch
+from torch import nn
+
+import zdlib
+from zdlib.cli import main
+from zdlib.config import load_profile
+from zdlib.data.nyu import NYUReader
+from zdlib.data.training_set import Batches, TrainingSet
+from zdlib.distributed import PooledBatchNorm, gather, largest, pool_batch_norm, sum_over_processes
+from zdlib.errors import ZDError
+from zdlib.models.checkpoints import load_checkpoint
+from zdlib.paths import RunPaths
+from zdlib.train import _check_shares, validate
+
+# Layer normalisation in the encoder: only the U-Net normalises over the batch, as in SwinV2's model.
+TRAIN = ["train", "--profile", "tiny", "--run", "distill", "--set", "model.encoder=convnext_atto"]
+
+
+def train_on(count: int, out: str) -> None:
+    """`zdlib train` on so many processes, as `accelerate launch --cpu --num_processes …` starts them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "OMP_NUM_THREADS": "1"}
+    shared |= {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(Path(zdlib.__file__).parents[1])}
+    command = [sys.executable, "-m", "zdlib", *TRAIN, "--out", out]
+    started = [
+        subprocess.Popen(
+            command, env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE
+        )
+        for rank in range(count)
+    ]
+    for process in started:
+        _, error = process.communicate(timeout=600)
+        assert process.returncode == 0, error.decode()[-2000:]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The same training of 20 steps on one process and on two; batches of three, so their shares differ."""
+    folder = tmp_path_factory.mktemp("checkout")
+    tiny_training.make_profile(folder, epochs=10, lr=1e-4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZD_ROOT", str(folder))
+        patch.delenv("ZD_TRAIN", raising=False)
+        train_on(2, "two")
+        assert main([*TRAIN, "--out", "one"]) == 0
+        yield {name: RunPaths(name).checkpoints for name in ("one", "two")}
+
+
+def test_two_processes_train_as_one(runs):
+    one, two = (pd.read_csv(folder / "distill_steps.csv") for folder in runs.values())
+    assert len(one) == 20
+    losses = ["total", "silog", "dice", "focal"]
+    np.testing.assert_allclose(two[losses], one[losses], rtol=1e-5)
+    np.testing.assert_allclose(two["grad_norm"], one["grad_norm"], rtol=1e-3)
+
+
+def test_batch_normalisation_sees_the_batches_of_both(runs):
+    one, two = (
+        load_checkpoint(folder / "distill.safetensors", segmentation=True)[0].state_dict() for folder in runs.values()
+    )
+    names = [name for name in one if name.startswith("unet.") and name.endswith(("running_mean", "running_var"))]
+    assert names
+    for name in names:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-5)
+
+
+def test_merged_validation_is_exactly_that_of_one_process(runs):
+    model, info = load_checkpoint(runs["two"] / "distill.safetensors")
+    profile = load_profile("tiny")
+    recipe = profile.runs["distill"].settings
+    frames = TrainingSet(
+        NYUReader(profile.data.nyu_mat), np.array(info["selection_frames"]), recipe, augment=False, seed=0
+    )
+    model.to(memory_format=torch.channels_last)
+    alone = validate(model, frames, recipe, profile.train.batch_size, torch.device("cpu"))
+    assert {key: info["selected_at"][key] for key in alone} == alone
+
+
+def test_alone_nothing_changes():
+    value = torch.rand(3)
+    assert sum_over_processes(value) is value
+    assert gather([1, 2]) == [1, 2]
+    assert largest(3, torch.device("cpu")) == 3
+    plain, pooled = nn.BatchNorm2d(4), nn.Sequential(nn.BatchNorm2d(4))
+    pool_batch_norm(pooled)
+    assert type(pooled[0]) is PooledBatchNorm
+    assert list(pooled.state_dict()) == [f"0.{name}" for name in plain.state_dict()]
+    images = torch.rand(2, 4, 3, 3)
+    assert torch.equal(plain(images), pooled(images))
+
+
+def test_shares_of_an_epoch_make_up_the_whole_and_can_be_skipped():
+    def epoch(process, processes, skip=0):
+        batches = Batches(10, 4, torch.Generator().manual_seed(3), process, processes)
+        batches.skip = skip
+        assert len(batches) == 3
+        return list(batches)
+
+    whole = epoch(0, 1)
+    assert sorted(chain(*whole)) == list(range(10))
+    assert [len(batch) for batch in whole] == [4, 4, 2]
+    shares = [epoch(process, 3) for process in range(3)]
+    assert [list(chain(*parts)) for parts in zip(*shares, strict=True)] == whole
+    assert epoch(0, 1, skip=2) == whole[2:]
+
+
+def test_a_batch_without_a_frame_for_each_is_refused():
+    config = load_profile("smoke").train.model_copy(update={"batch_size": 4, "accumulate": 2})
+    _check_shares(8, config, 2)
+    with pytest.raises(ZDError, match=r"of 10 frames the smallest batch has 2, for 2 processes and 2 parts each"):
+        _check_shares(10, config, 2)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import tiny_training
+import torch
+
+from zdlib.errors import ZDError
+from zdlib.models import build_model
+from zdlib.paths import RunPaths
+from zdlib.train import train
+from zdlib.trainer import Trainer, freeze_unreached
+
+
+@pytest.fixture
+def profile(tmp_path, monkeypatch):
+    monkeypatch.setattr(RunPaths, "results", property(lambda self: tmp_path / self.profile))
+    return tiny_training.make_profile(tmp_path, epochs=1)
+
+
+def changed(profile, **train_settings):
+    return profile.model_copy(update={"train": profile.train.model_copy(update=train_settings)})
+
+
+def test_the_loss_of_accumulated_parts_is_their_mean(profile, monkeypatch):
+    whole, seen = Trainer.step, []
+
+    def spy(self, batch):
+        alone = [self._losses({key: value[i : i + 1] for key, value in batch.items()})["silog"] for i in range(3)]
+        parts = whole(self, batch)
+        seen.append((torch.stack(alone).mean().item(), parts["silog"]))
+        return parts
+
+    monkeypatch.setattr(Trainer, "step", spy)
+    model = profile.model.model_copy(update={"encoder": "convnext_atto"})  # no statistics of a batch anywhere
+    train(changed(profile, accumulate=3).model_copy(update={"model": model}), "control")
+    assert len(seen) == 2
+    for expected, found in seen:
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_half_precision_with_a_scaler_trains(profile):
+    steps = train(changed(profile, precision="fp16"), "control").steps
+    assert np.isfinite(steps["total"]).all()
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_move(profile, monkeypatch):
+    seen = {}
+
+    def poisoned(self, batch):
+        parameter = next(p for p in self.model.head.parameters() if p.requires_grad)
+        parameter.register_hook(lambda gradient: gradient * float("inf"))
+        seen["model"], seen["before"] = self.model, parameter.detach().clone()
+        seen["parameter"] = parameter
+        return whole(self, batch)
+
+    whole = Trainer.step
+    monkeypatch.setattr(Trainer, "step", poisoned)
+    with pytest.raises(ZDError, match=r"nyu\.mat: the gradient is not finite on frames \d, \d, \d: inspect them"):
+        train(profile, "control")
+    assert torch.equal(seen["parameter"], seen["before"])
+
+
+def test_parameters_without_a_gradient_are_found_and_nothing_else_moves(profile):
+    model = build_model(profile.model, segmentation=True)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    modes, generator = [module.training for module in model.modules()], torch.get_rng_state()
+    names = freeze_unreached(model)
+    assert names
+    assert all(name.startswith(("decoder.", "encoder.")) for name in names)
+    assert [module.training for module in model.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    out = model(torch.rand(2, 3, 64, 64))
+    (out.metric_depth.sum() + out.segmentation.sum()).backward()
+    assert {name for name, p in model.named_parameters() if p.grad is None} == set(names)

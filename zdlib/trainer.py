@@ -1,0 +1,160 @@
+"""One optimiser step: precision, accumulation, clipping, and what of a network takes part in it."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from zdlib.config import TrainConfig
+from zdlib.distributed import gather
+from zdlib.errors import ZDError
+from zdlib.losses import ZoeDistillLoss
+from zdlib.models.zoe import ZoeDepth
+
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass
+class Trainer:
+    """All that a training step changes, and the step.
+
+    Attributes:
+        model: the network; `parallel` is the same, wrapped for several processes where there are.
+        criterion: its losses.
+        optimizer, schedule, scaler: as PyTorch's (the scaler acts in fp16 alone).
+        config: clipping and accumulation.
+        precision: fp32, bf16 or fp16, resolved.
+        accelerator: device and processes.
+        source: the file that frames come from, for messages.
+    """
+
+    model: ZoeDepth
+    parallel: nn.Module
+    criterion: ZoeDistillLoss
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    scaler: torch.amp.GradScaler
+    config: TrainConfig
+    precision: str
+    accelerator: Accelerator
+    source: Path
+
+    def step(self, batch: dict[str, Tensor]) -> dict[str, float]:
+        """One optimiser step; the losses, means over accumulated parts, and the gradient's norm before clipping.
+
+        Raises:
+            ZDError: a loss or the gradient is not finite; the weights are as before.
+        """
+        batch = {key: value.to(self.accelerator.device, non_blocking=True) for key, value in batch.items()}
+        self.optimizer.zero_grad(set_to_none=True)
+        frames = len(batch["index"])
+        parts = [{key: value[i] for key, value in batch.items()} for i in _parts(frames, self.config.accumulate)]
+        sums: dict[str, float] = {}
+        for number, part in enumerate(parts, start=1):
+            share = len(part["index"]) / frames
+            # DDP exchanges gradients once, after the last part.
+            with self.accelerator.no_sync(self.parallel) if number < len(parts) else nullcontext():
+                losses = self._losses(part)
+                self._check(losses["total"], "loss", batch)
+                self.scaler.scale(losses["total"] * share).backward()
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, 0.0) + loss.item() * share
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_grad_norm)
+        if not self.scaler.is_enabled():  # which skips such a step itself
+            self._check(norm, "gradient", batch)
+        scale = self.scaler.get_scale()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.scaler.get_scale() >= scale:
+            self.schedule.step()
+        return {**sums, "grad_norm": norm.item()}
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` takes; tensors are those in use."""
+        parts = (self.model, self.optimizer, self.schedule, self.scaler)
+        modes = {name: module.training for name, module in self.model.named_modules()}
+        return {"modes": modes, **{type(part).__name__: part.state_dict() for part in parts}}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Be as the trainer that gave `state`."""
+        for part in (self.model, self.optimizer, self.schedule, self.scaler):
+            part.load_state_dict(state[type(part).__name__])
+        for name, module in self.model.named_modules():
+            module.training = state["modes"][name]
+
+    def _losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        images = batch["image"].contiguous(memory_format=torch.channels_last)
+        half = HALF.get(self.precision)
+        with torch.autocast(self.accelerator.device.type, half or torch.bfloat16, enabled=half is not None):
+            out = self.parallel(images)
+        # The losses take logarithms of small differences: always in full precision.
+        logits = None if out.segmentation is None else out.segmentation.float()
+        return self.criterion(out.metric_depth.float(), logits, batch)
+
+    def _check(self, value: Tensor, what: str, batch: dict[str, Tensor]) -> None:
+        # Losses and gradients are those of all processes, so all of them come here or none.
+        if not torch.isfinite(value):
+            frames = ", ".join(str(i) for i in gather(batch["index"].tolist()))
+            raise ZDError(
+                f"{self.source}: the {what} is not finite on frames {frames}: inspect them, or lower train.lr"
+            )
+
+
+def _parts(frames: int, parts: int) -> list[slice]:
+    """Nearly equal slices of a batch."""
+    return [slice(frames * i // parts, frames * (i + 1) // parts) for i in range(parts)]
+
+
+def optimisation(
+    model: ZoeDepth, config: TrainConfig, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW with ZoeDepth's parameter groups under OneCycle (constant for 70 %, then a cosine to lr / 10⁴)."""
+    groups = model.parameter_groups(config.lr, config.encoder_lr_factor)
+    for group in groups:
+        group["params"] = [parameter for parameter in group["params"] if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=[group["lr"] for group in groups],
+        total_steps=steps,
+        pct_start=config.pct_start,
+        div_factor=config.div_factor,
+        final_div_factor=config.final_div_factor,
+        base_momentum=0.85,
+        max_momentum=0.95,
+    )
+    return optimizer, schedule
+
+
+def freeze_unreached(model: ZoeDepth) -> list[str]:
+    """Switch off the gradient of the parameters that no output depends on, and name them.
+
+    DDP need not search for them in every step then. Found by one backward pass on one grey image, in evaluation mode:
+    neither statistics nor random numbers move.
+    """
+    modes = [module.training for module in model.modules()]
+    model.eval()
+    parameter = next(model.parameters())
+    out = model(torch.full((1, 3, *model.config.input_size), 0.5, device=parameter.device), model.unet is not None)
+    total = out.metric_depth.sum() + (0 if out.segmentation is None else out.segmentation.sum())
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+    unreached = [name for name, gradient in zip(names, gradients, strict=True) if gradient is None]
+    for name in unreached:
+        model.get_parameter(name).requires_grad_(False)
+    for module, training in zip(model.modules(), modes, strict=True):
+        module.training = training
+    return unreached
+
+
+def computes_in_bf16(device: torch.device) -> bool:
+    """Whether the processor has instructions for bfloat16: without them it is emulated, slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
