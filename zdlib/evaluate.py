@@ -22,6 +22,7 @@ from zdlib.data.classes import CLASS_NAMES, N_CLASSES
 from zdlib.data.sample import Reader, Sample
 from zdlib.errors import ZDError
 from zdlib.metrics import METRICS, depth_metrics, distance_bins, group_metrics, group_sums
+from zdlib.models.memory import keep_freed_memory
 from zdlib.seg_metrics import VOID, confusion_matrix, segmentation_metrics
 
 # Sizes may differ from map to map, hence no named axes.
@@ -299,6 +300,7 @@ def _inference(model: nn.Module) -> Iterator[torch.device]:
     """Eval mode without gradients; the former mode comes back."""
     training = model.training
     model.eval()
+    keep_freed_memory()
     try:
         with torch.inference_mode():
             yield next(model.parameters()).device

@@ -9,8 +9,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 def keep_freed_memory() -> bool:
     """Tell glibc not to return freed memory to the system; True if it obeys (elsewhere nothing happens).
 
-    A training step on a CPU allocates and frees the same hundreds of megabytes each time. By default glibc maps each
-    block anew, and the system clears its pages: a third of the step's time. Call it once, before training.
+    On a CPU, every training step and every forward pass allocates and frees the same hundreds of megabytes. By default
+    glibc maps each block anew, and the system clears its pages: a third of a training step's time, half of a light
+    network's prediction. Call it before either.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
