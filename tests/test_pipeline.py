@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 import tiny_paper as tiny
 
+from zdlib import pipeline
+from zdlib.steps import Layout
+
 DOWNSTREAM_OF_3 = ["03_training", "04_nyu_eval", "05_ibims_eval", "07_plots", "report"]
 TABLE = "results/tiny/tables/selected_checkpoints.csv"  # an output of 03_training
 
@@ -149,6 +152,24 @@ def test_force_names_a_step_by_number_or_name(checkout: Path) -> None:
     unknown = tiny.pipeline(checkout, "run", "--force", "99", check=False)
     assert unknown.returncode == 2
     assert unknown.stderr.startswith("error: 99: no such step: choose one of 01_data_prep, ")
+
+
+@pytest.mark.parametrize(("forced", "start"), [(["03_training"], "fresh"), (["07_plots"], None)])
+def test_a_forced_training_is_not_answered_by_a_finished_one(tmp_path, monkeypatch, forced, start) -> None:
+    class Recorder:
+        pid = 0
+
+        def __init__(self, command: list[str], env: dict[str, str], **options: object):
+            assert env.get("ZD_TRAIN") == start
+
+        def wait(self) -> int:
+            return 0
+
+    monkeypatch.delenv("ZD_TRAIN", raising=False)
+    monkeypatch.setattr(pipeline.subprocess, "Popen", Recorder)
+    monkeypatch.setattr(pipeline, "_log", lambda layout: tmp_path / "log")
+    with open(tmp_path / "lock", "w") as lock:
+        assert pipeline._snakemake(Layout("smoke"), 1, forced, lock) == 0
 
 
 def test_a_failing_cell_is_told_and_leaves_the_previous_results(checkout: Path) -> None:

@@ -112,7 +112,9 @@ def test_resume_refuses_another_configuration_and_names_the_first_difference(fol
         train(load_profile("tiny"), "distill", start="resume")
     # What has no influence may change; and without `resume`, another's state is left behind, aloud.
     train(load_profile("tiny", changes=["train.workers=1", "train.lr=0.002"]), "distill")
-    assert "an unfinished run is left behind, it was another's: train.lr is 0.002" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "begins; an unfinished run that differs is now in distill.abandoned: train.lr is 0.002, was 0.001" in said
+    assert list(RunPaths("tiny").checkpoints.glob("distill.abandoned/state-*.pt"))
 
 
 def test_a_finished_run_is_reused_until_something_changes(folder, monkeypatch, capsys):

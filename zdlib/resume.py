@@ -141,6 +141,13 @@ class States:
             raise ZDError(f"{found[0]}: damaged, like all states before it: train afresh (ZD_TRAIN=fresh)")
         return None
 
+    def set_aside(self) -> Path:
+        """Rename the folder: its states are neither used nor lost (those set aside before are). Returns the new one."""
+        aside = self.folder.with_suffix(".abandoned")
+        shutil.rmtree(aside, ignore_errors=True)
+        self._best_of = {}
+        return self.folder.rename(aside)
+
     def clear(self) -> None:
         """Forget everything."""
         self._best_of = {}

@@ -159,6 +159,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
         progress = Progress(**state["progress"])
         order.set_state(progress.order)
         restore_random_state(state["random"][accelerator.process_index])
+        del state
 
     def save() -> None:
         began = time.monotonic()
@@ -292,7 +293,7 @@ def _reuse(run_name: str, final: Path, logs: list[Path], main: bool) -> TrainRes
         )
         for path in (final, *logs):
             path.touch()
-    return TrainResult(final, *(pd.read_csv(path) for path in logs))
+    return TrainResult(final, *(pd.read_csv(path, float_precision="round_trip") for path in logs))
 
 
 def _state_to_resume(
@@ -312,8 +313,7 @@ def _state_to_resume(
             f"{states.folder}: cannot be resumed: {difference}: undo that, or train afresh (--fresh, ZD_TRAIN=fresh)"
         )
     if main:
-        print(f"{run_name}: an unfinished run is left behind, it was another's: {difference}")
-        states.clear()
+        print(f"{run_name}: begins; an unfinished run that differs is now in {states.set_aside().name}: {difference}")
     return None
 
 

@@ -51,11 +51,11 @@ class Trainer:
         """
         batch = {key: value.to(self.accelerator.device, non_blocking=True) for key, value in batch.items()}
         self.optimizer.zero_grad(set_to_none=True)
-        frames = len(batch["index"])
-        parts = [{key: value[i] for key, value in batch.items()} for i in _parts(frames, self.config.accumulate)]
+        slices = _parts(len(batch["index"]), self.config.accumulate)
+        parts = [{key: value[i] for key, value in batch.items()} for i in slices]
+        share = 1 / len(parts)
         sums: dict[str, float] = {}
         for number, part in enumerate(parts, start=1):
-            share = len(part["index"]) / frames
             # DDP exchanges gradients once, after the last part.
             with self.accelerator.no_sync(self.parallel) if number < len(parts) else nullcontext():
                 losses = self._losses(part)
