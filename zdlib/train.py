@@ -242,8 +242,8 @@ class Progress:
     epoch: int = 1
     batch: int = 0
     order: Tensor = field(default_factory=lambda: torch.empty(0))
-    steps: list[dict[str, float]] = field(default_factory=list)
-    validations: list[dict[str, float]] = field(default_factory=list)
+    steps: list[dict[str, float | int]] = field(default_factory=list)
+    validations: list[dict[str, float | int]] = field(default_factory=list)
     best: float = float("inf")
     best_step: int | None = None
 
