@@ -46,6 +46,8 @@ class Protocol:
         use_mask: whether the data set's own mask (`Sample.mask`) excludes pixels.
         frames: which frames are averaged over.
         depth_source: which of NYU's two ground truths; other data sets have one.
+        align_corners: of the bilinear enlargement of a prediction to the ground truth's size.
+        own_size: whether predictions handed in as files may have another size than the ground truth.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Protocol:
     use_mask: bool
     frames: Frames = "all"
     depth_source: Literal["raw", "inpainted", "only"] = "only"
+    align_corners: bool = True
+    own_size: bool = True
 
     @property
     def dataset(self) -> str:
@@ -115,9 +119,9 @@ class Protocol:
             sample: the frame it was predicted for.
 
         Returns:
-            The prediction, resized (bilinear, `align_corners=True`) and clamped, and the mask of pixels that count.
+            The prediction, resized (bilinear) and clamped, and the mask of pixels that count.
         """
-        pred = resize(np.asarray(pred, dtype=np.float32), sample.depth.shape)
+        pred = resize(np.asarray(pred, dtype=np.float32), sample.depth.shape, self.align_corners)
         valid = self.valid(sample)
         if self.clip is None:
             return pred, valid & (pred > 0) & np.isfinite(pred)
@@ -149,12 +153,14 @@ class Protocol:
         return chosen
 
 
-def resize(depth: Float32[np.ndarray, "h w"], size: tuple[int, ...]) -> Float32[np.ndarray, "H W"]:
-    """Bilinear with `align_corners=True`, as every depth evaluation of the ZoeDepth family does; may return `depth`."""
+def resize(
+    depth: Float32[np.ndarray, "h w"], size: tuple[int, ...], align_corners: bool = True
+) -> Float32[np.ndarray, "H W"]:
+    """Bilinear, by default with aligned corners as in every evaluation of ZoeDepth's family; may return `depth`."""
     if depth.shape == tuple(size):
         return depth
     tensor = torch.from_numpy(np.ascontiguousarray(depth))[None, None]
-    return F.interpolate(tensor, size=tuple(size), mode="bilinear", align_corners=True)[0, 0].numpy()
+    return F.interpolate(tensor, size=tuple(size), mode="bilinear", align_corners=align_corners)[0, 0].numpy()
 
 
 _ZOEDEPTH = "ZoeDepth (Bhat et al., 2023), Tables 1 and 7, and its evaluation code"
@@ -242,6 +248,7 @@ _ALL = (
         clip=None,
         crop="none",
         use_mask=True,
+        own_size=False,
     ),
     _zoedepth("sunrgbd/zoedepth", 1e-3, 8.0, "eigen", "SUN RGB-D, 5050 test frames."),
     _zoedepth("diode_indoor/zoedepth", 1e-3, 10.0, "eigen", "DIODE Indoor, 325 validation frames."),
