@@ -27,14 +27,13 @@ def waterfall(path: pd.DataFrame, metrics: Sequence[str], start: str, end: str) 
         start: name of the first way of counting.
         end: name of the last one.
     """
-    places = np.arange(len(path) + 1)
+    places = np.arange(len(path) + 1.0)
     figure = new_figure(WIDTH, 0.36 * len(places) + 1.0)
     grid = np.atleast_1d(figure.subplots(1, len(metrics), sharey=True))
     for axes, metric in zip(grid, metrics, strict=True):
         values = path[metric].to_numpy(float)
         steps = np.diff(values)
-        helps = (steps > 0) == (metric in HIGHER_IS_BETTER)
-        axes.barh(places[1:-1], steps, left=values[:-1], height=0.62, color=np.where(helps, BETTER, WORSE))
+        axes.barh(places[1:-1], steps, left=values[:-1], height=0.62, color=_colours(steps, metric))
         # A thin line hands the value on from each bar to the next.
         axes.vlines(values, places[:-1] + 0.31, places[1:] - 0.31, color=GREY, linewidth=0.8)
         axes.scatter(values[[0, -1]], places[[0, -1]], marker="D", s=22, color=GREY, zorder=3)
@@ -62,10 +61,9 @@ def excursions(table: pd.DataFrame, metrics: Sequence[str], start: str) -> Figur
         change, low, high = (table[f"{metric}_{end}"].to_numpy(float) for end in ("change", "low", "high"))
         axes.axvline(0, color=GREY, linewidth=0.8)
         axes.hlines(places, low, high, color=GREY, linewidth=1.2)
-        helps = (change > 0) == (metric in HIGHER_IS_BETTER)
-        axes.scatter(change, places, s=22, color=np.where(helps, BETTER, WORSE), zorder=3)
+        axes.scatter(change, places, s=22, color=_colours(change, metric), zorder=3)
         axes.set_xlabel(f"change of {HEADERS[metric]}")
-        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
         axes.margins(x=0.1)
     grid[0].set_yticks(places, table["change"])
     grid[0].set_ylim(len(table) - 0.4, -0.6)
@@ -110,6 +108,11 @@ def implied_by_overfitting(
         axes.set_ylabel(HEADERS[metric])
     figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
+
+
+def _colours(change: np.ndarray, metric: str) -> np.ndarray:
+    helps = change if metric in HIGHER_IS_BETTER else -change
+    return np.select([helps > 0, helps < 0], [BETTER, WORSE], GREY)
 
 
 def _labels(path: pd.DataFrame) -> list[str]:

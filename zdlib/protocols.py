@@ -45,9 +45,9 @@ class Protocol:
         crop: part of the image that counts.
         use_mask: whether the data set's own mask (`Sample.mask`) excludes pixels.
         frames: which frames are averaged over.
-        depth_source: which of NYU's two ground truths; other data sets have one.
         align_corners: of the bilinear enlargement of a prediction to the ground truth's size.
         own_size: whether predictions handed in as files may have another size than the ground truth.
+        depth_source: which of NYU's two ground truths; other data sets have one.
     """
 
     name: str
@@ -59,9 +59,9 @@ class Protocol:
     crop: Crop
     use_mask: bool
     frames: Frames = "all"
-    depth_source: Literal["raw", "inpainted", "only"] = "only"
     align_corners: bool = True
     own_size: bool = True
+    depth_source: Literal["raw", "inpainted", "only"] = "only"
 
     @property
     def dataset(self) -> str:

@@ -21,7 +21,7 @@ from zdlib.data.ibims import IBimsReader
 from zdlib.data.sample import Reader
 from zdlib.errors import ZDError
 from zdlib.evaluate import DepthMap, DepthMaps, FrameNumbers, image_row, predict, prediction_of, summarise
-from zdlib.metrics import HIGHER_IS_BETTER, pooled_metrics
+from zdlib.metrics import HIGHER_IS_BETTER, METRICS, pooled_metrics
 from zdlib.paths import RunPaths, resolve
 from zdlib.predict import border
 from zdlib.protocols import Protocol
@@ -70,7 +70,8 @@ class Counted:
         """Every metric, averaged as the way says."""
         if self.way.pooled:
             return pooled_metrics(self.per_image)
-        return summarise(self.per_image)
+        means = summarise(self.per_image)
+        return {metric: means[metric] for metric in METRICS}
 
 
 @dataclass(frozen=True)
@@ -109,15 +110,17 @@ def take(protocol: Protocol, step: Step) -> Protocol:
         ValueError: a floor or a cap where one of the two protocols does not clamp.
     """
     target = protocols.get(step.target)
-    changed = {step.taken: getattr(target, step.taken, None)}
+    changed: dict[str, Any]
     if step.taken in ("floor", "cap"):
         if protocol.clip is None or target.clip is None:
             raise ValueError(f"{protocol.name} to {target.name}: a {step.taken} needs two protocols that clamp")
-        clips = protocol.clip, target.clip
+        (low, high), (new_low, new_high) = protocol.clip, target.clip
         if step.taken == "floor":
-            changed = {"min_depth": target.min_depth, "clip": (clips[1][0], clips[0][1])}
+            changed = {"min_depth": target.min_depth, "clip": (new_low, high)}
         else:
-            changed = {"max_depth": target.max_depth, "clip": (clips[0][0], clips[1][1])}
+            changed = {"max_depth": target.max_depth, "clip": (low, new_high)}
+    else:
+        changed = {step.taken: getattr(target, step.taken)}
     return _named(replace(protocol, **changed), f"{protocol.name}, {step.label}")
 
 
