@@ -89,6 +89,8 @@ def test_a_wrong_value_is_named(tmp_path: Path, section: str, key: str, value: o
 def test_no_runs_and_a_missing_section_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ZDError, match=r"mine\.yaml: runs: "):
         load(tmp_path, content() | {"runs": {}})
+    with pytest.raises(ZDError, match=r"mine\.yaml: runs: no run has a seg_weight above 0"):
+        load(tmp_path, content() | {"runs": {"control": {"title": "control", "seg_weight": 0}}})
     values = content()
     del values["model"]
     with pytest.raises(ZDError, match=r"mine\.yaml: model: field required"):

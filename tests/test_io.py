@@ -60,9 +60,10 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
         write_text(tmp_path / "results" / "a.txt", "new")
 
 
-def test_a_missing_input_is_not_called_a_full_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["data/input", "input", "out/input"])
+def test_a_missing_input_is_not_called_a_full_disk(tmp_path: Path, place: str) -> None:
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "out" / "a.txt"):
-        (tmp_path / "data" / "input").read_text()
+        (tmp_path / place).read_text()
 
 
 def test_written_files_are_as_shared_as_any_other(tmp_path: Path) -> None:

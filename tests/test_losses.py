@@ -1,8 +1,12 @@
+import json
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from golden.weights_recipe import recipe_depth
 
 from zdlib._torchvision import ensure_torchvision
 from zdlib.losses import SegmentationLosses, ZoeDistillLoss, silog_loss
@@ -15,6 +19,21 @@ def test_silog_by_hand():
     mask = torch.tensor([[[[True, True, True, False]]]])
     # g = 0, 1, 2: unbiased variance 1, mean 1.
     assert silog_loss(prediction, target, mask).item() == pytest.approx(10 * math.sqrt(1 + 0.15), rel=1e-5)
+
+
+@pytest.mark.parametrize("case", json.loads((Path(__file__).parent / "golden" / "heads.json").read_text())["silog"])
+def test_silog_equals_the_authors_code(case):
+    pairs = [recipe_depth(case["height"], case["width"], seed) for seed in case["seeds"]]
+    target = torch.from_numpy(np.stack([gt for gt, _ in pairs]))[:, None]
+    prediction = np.stack([pred for _, pred in pairs])[:, None]
+    prediction = np.nan_to_num(prediction, nan=1.0, posinf=9.0, neginf=0.1).clip(*case["clip"])
+    leaf = torch.from_numpy(prediction).requires_grad_()
+    low, high = case["range"]
+    loss = silog_loss(leaf, target, (target > low) & (target < high))
+    loss.backward()
+    assert loss.item() == pytest.approx(case["silog"], rel=1e-5)
+    assert leaf.grad.norm().item() == pytest.approx(case["grad_l2"], rel=1e-5)
+    assert leaf.grad.sum().item() == pytest.approx(case["grad_sum"], rel=1e-4)
 
 
 def test_silog_pools_the_batch():

@@ -133,3 +133,40 @@ def test_frames():
     }
     with pytest.raises(ValueError, match="needs official_test"):
         STANDARD.select(10)
+
+
+KITTI = protocols.get("kitti/zoedepth")
+
+
+def test_the_kitti_benchmark_crop_comes_first():
+    depth = np.arange(375 * 1242, dtype=np.float32).reshape(375, 1242) % 79 + 1
+    labels = np.zeros(depth.shape, np.uint8)
+    whole = Sample(
+        "a",
+        np.zeros((375, 1242, 3), np.uint8),
+        depth,
+        labels=labels,
+        mask=depth > 5,
+        intrinsics=np.array([[721.5, 0, 609.6], [0, 721.5, 172.9], [0, 0, 1]]),
+    )
+    shown = KITTI.view(whole)
+    # The last 352 rows, and the middle 1216 columns.
+    np.testing.assert_array_equal(shown.depth, depth[23:375, 13:1229])
+    np.testing.assert_array_equal(shown.mask, shown.depth > 5)
+    assert shown.image.shape == (352, 1216, 3)
+    assert shown.labels.shape == (352, 1216)
+    np.testing.assert_allclose(shown.intrinsics, [[721.5, 0, 596.6], [0, 721.5, 149.9], [0, 0, 1]])
+    np.testing.assert_array_equal(KITTI.view(shown).depth, shown.depth)
+    # Garg's crop of the crop: the same pixels in either frame.
+    assert KITTI.crop_window(352, 1216) == (slice(143, 349), slice(43, 1172))
+    assert KITTI.crop_window(375, 1242) == (slice(166, 372), slice(56, 1185))
+    np.testing.assert_array_equal(depth[KITTI.valid(whole)], shown.depth[KITTI.valid(shown)])
+    assert "KITTI benchmark crop, Garg crop rows 166:372" in KITTI.describe(375, 1242)
+    assert STANDARD.view(whole) is whole
+
+
+def test_a_frame_smaller_than_the_benchmark_crop_is_refused():
+    for size in ((351, 1216), (352, 1215)):
+        for call in (KITTI.crop_window, lambda *size: KITTI.view(frame(np.ones(size, np.float32)))):
+            with pytest.raises(ZDError, match="smaller than the KITTI benchmark crop, 1216×352: use the frames"):
+                call(*size)

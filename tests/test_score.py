@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from tests import rgbd
+from tests import rgbd, trees
 from tests.test_study import write_ibims
 from zdlib import protocols
 from zdlib.cli import main
@@ -221,3 +221,34 @@ def test_the_whole_data_set_has_its_name_and_split(tmp_path, monkeypatch):
 def test_a_split_that_does_not_exist(data):
     with pytest.raises(ZDError, match="only data in NYU's layout"):
         open_truth("ibims", data / "ibims").seen("official")
+
+
+def test_kitti_whole_or_as_the_benchmark_crops_it(tmp_path, capsys):
+    tree = trees.kitti(tmp_path / "kitti")
+    for png in (tmp_path / "kitti").rglob("*.png"):
+        units = np.full((375, 1242), 5120, np.uint16)  # 20 m
+        trees.save_png(png, units) if "proj_depth" in str(png) else trees.save_image(png, 375, 1242)
+    reader = open_truth("kitti", tree.root)
+    assert reader.data == "2 frames in the layout of KITTI"
+    sloped = np.tile(np.linspace(16, 24, 1242, dtype=np.float32), (375, 1))
+    rows = {}
+    for name, depth in (("whole", sloped), ("shown", sloped[23:, 13:1229])):
+        pred = save(tmp_path / name, dict.fromkeys(reader.names, depth), "{}.npy")
+        out = tmp_path / f"out_{name}"
+        assert main(["score", "--dataset", "kitti", "--pred", str(pred), "--gt", str(tree.root), "-o", str(out)]) == 0
+        rows[name] = pd.read_csv(out / "per_image.csv")
+    pd.testing.assert_frame_equal(rows["whole"], rows["shown"])
+    assert "kitti/zoedepth" in capsys.readouterr().out
+    small = save(tmp_path / "small", dict.fromkeys(reader.names, sloped[::2, ::2]), "{}.npy")
+    assert main(["score", "--dataset", "kitti", "--pred", str(small), "--gt", str(tree.root)]) == 2
+    assert "2 of another size" in capsys.readouterr().err
+
+
+def test_unknown_data_sets_are_told():
+    with pytest.raises(ZDError, match="moon: no such data set: choose one of nyu"):
+        open_truth("moon", None)
+    with pytest.raises(ZDError, match="--gt: name the folder"):
+        open_truth("ddad", None)
+    with pytest.raises(ZDError, match="--protocol: name the protocol"):
+        find_protocol("folder", None)
+    assert find_protocol("ddad", None) is protocols.get("ddad/zoedepth")

@@ -172,6 +172,26 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_old_result(profil
     assert (paths.checkpoints / "control.safetensors").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("precision", "native", "used"),
+    [("auto", True, "bf16"), ("auto", False, "fp32"), ("bf16", False, "bf16"), ("fp32", True, "fp32")],
+)
+def test_precision_follows_the_processor_where_it_is_left_to_it(profile, paths, monkeypatch, precision, native, used):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native})
+    seen = set()
+    step = training._step
+
+    def remember(*args):
+        seen.add("bf16" if args[5] else "fp32")
+        return step(*args)
+
+    monkeypatch.setattr(training, "_step", remember)
+    settings = profile.train.model_copy(update={"precision": precision, "epochs": 1})
+    result = train(profile.model_copy(update={"train": settings}), "control", paths)
+    assert seen == {used}
+    assert load_checkpoint(result.checkpoint)[1]["precision"] == used
+
+
 def test_an_unknown_run_is_named(profile, paths):
     with pytest.raises(ZDError, match=r"tiny\.yaml: no run 'contol': choose one of distill, control"):
         train(profile, "contol", paths)

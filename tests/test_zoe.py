@@ -1,3 +1,5 @@
+import time
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -79,6 +81,31 @@ def test_training_step_is_bitwise_repeatable_and_reaches_every_part():
         else:
             assert torch.equal(gradient, gradients[1][name]), name
             assert gradient.abs().sum() > 0, name
+
+
+def test_training_keeps_the_encoders_batch_statistics():
+    model = build_model(small(), segmentation=True).train()
+    norms = [m for m in model.encoder.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    before = [m.running_mean.clone() for m in norms]
+    model(torch.rand(2, 3, 64, 96))
+    assert norms
+    assert all(torch.equal(m.running_mean, old) for m, old in zip(norms, before, strict=True))
+    assert model.training
+    assert all(m.training for m in model.unet.modules() if isinstance(m, torch.nn.BatchNorm2d))
+
+
+def test_without_the_unet_inference_takes_less_time():
+    torch.manual_seed(0)
+    models = {built: build_model(small(input_size=(128, 160)), segmentation=built).eval() for built in (True, False)}
+    images = torch.rand(2, 3, 128, 160)
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    with torch.inference_mode():
+        for _ in range(7):  # in turns: what else the machine does hits both
+            for built, model in models.items():
+                start = time.perf_counter()
+                model(images, segmentation=built)
+                seconds[built].append(time.perf_counter() - start)
+    assert min(seconds[False]) < min(seconds[True])
 
 
 def test_parameter_groups_hold_every_parameter_once():

@@ -1,4 +1,4 @@
-"""The command line: `zdlib predict | score | convert | info`."""
+"""The command line: `zdlib predict | score | convert | info | data`."""
 
 import argparse
 import io
@@ -23,14 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. A `ZDError` is printed as one line."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except ZDError as error:
         print(f"zdlib: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("zdlib: interrupted; files already written are complete", file=sys.stderr)
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,12 +71,12 @@ def _parser() -> argparse.ArgumentParser:
         "the image's name for ibims and folder. Files of frames that the protocol does not use do no harm. "
         "Exit status 2 if a prediction is missing, extra, unreadable, of another size or not finite.",
     )
-    score.add_argument("--dataset", required=True, choices=["nyu", "ibims", "folder"])
-    score.add_argument("--protocol", required=True, help="standard, published, … (zdlib/protocols.py); for a folder, "
+    score.add_argument("--dataset", required=True, help="nyu, ibims, another that `zdlib data list` names, or folder")
+    score.add_argument("--protocol", help="standard, published, … (default: the data set's usual one); for a folder, "
                        "whose pixel rules are applied: nyu/standard, …")  # fmt: skip
     score.add_argument("--pred", required=True, type=Path, metavar="DIR", help="the predictions")
-    score.add_argument("--gt", type=Path, help="NYU's .mat, iBims-1's folder (default: in $ZD_DATA), or a folder of "
-                       "images and 16-bit depth maps")  # fmt: skip
+    score.add_argument("--gt", type=Path, help="the copy of the data set: NYU's .mat, or a folder (default for nyu and "
+                       "ibims: in $ZD_DATA)")  # fmt: skip
     score.add_argument("--scale", type=float, metavar="UNITS", help="stored units a metre; 1000 for PNG in millimetres")
     score.add_argument("--first", type=int, choices=[0, 1], default=0, help="number of NYU's first frame in file names")
     score.add_argument("--splits", type=Path, help="nyu: another splits.mat than the one beside the .mat")
@@ -101,6 +100,20 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="what a checkpoint holds; without FILE, the models known by name")
     info.add_argument("file", nargs="?", type=Path, metavar="FILE")
     info.set_defaults(run=_info)
+
+    data = commands.add_parser("data", help="data sets on disk: which can be read, and is a copy sound")
+    actions = data.add_subparsers(required=True, metavar="action")
+    known = actions.add_parser("list", help="names of the data sets, and the protocols they are judged by")
+    known.set_defaults(run=_data_list)
+    check = actions.add_parser(
+        "check",
+        help="read every frame of a copy and report",
+        description="Counts, sizes, depth range, share of invalid pixels and the first defects of a copy. "
+        "Exit status 1 if there is a defect.",
+    )
+    check.add_argument("name", metavar="NAME", help="a name that `zdlib data list` gives")
+    check.add_argument("root", type=Path, metavar="ROOT", help="the copy's folder; for nyu also the .mat file")
+    check.set_defaults(run=_data_check)
     return parser
 
 
@@ -213,6 +226,22 @@ def _info(options: argparse.Namespace) -> None:
     print(
         json.dumps({"architecture": model.config.model_dump(mode="json"), "info": info}, indent=1, ensure_ascii=False)
     )
+
+
+def _data_list(options: argparse.Namespace) -> None:
+    from zdlib.data.readers import READERS
+
+    for name, known in READERS.items():
+        frames = " or ".join(map(str, known.frames))
+        print(f"{name:14}{known.protocol:24}{known.title}; {frames} frames")
+
+
+def _data_check(options: argparse.Namespace) -> int:
+    from zdlib.data.check import check
+
+    report = check(options.name, options.root)
+    print(report.text())
+    return 1 if report.n_defects else 0
 
 
 def _load(path: Path, name: str | None) -> "tuple[ZoeDepth, dict[str, Any]]":

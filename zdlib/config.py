@@ -69,7 +69,7 @@ class TrainConfig(Frozen):
     validation_fraction: float = Field(default=0.1, gt=0, lt=1)  # of the training scenes
     workers: int = Field(default=2, ge=0)
     threads: int | None = Field(default=None, ge=1)  # CPU threads; None = torch's choice
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"  # auto: bf16 where the processor computes in it, else fp32
 
 
 class RunConfig(Frozen):
@@ -109,7 +109,8 @@ def load_profile(name: str, root: Path | None = None) -> Profile:
     """Read `profiles/<name>.yaml`.
 
     Raises:
-        ZDError: no such profile, not YAML, an unknown key (the nearest known one is named) or a wrong value.
+        ZDError: no such profile, not YAML, an unknown key (the nearest known one is named), a wrong value, or no run
+            with a segmentation head.
     """
     folder = (root or repo_root()) / "profiles"
     path = folder / f"{name}.yaml"
@@ -128,6 +129,8 @@ def load_profile(name: str, root: Path | None = None) -> Profile:
         raise ZDError(f"{path}: {_explain(error)}") from error
     if profile.name != name:
         raise ZDError(f"{path}: its name is {profile.name!r}: make it {name!r}, like the file's")
+    if all(run.seg_weight == 0 for run in profile.runs.values()):
+        raise ZDError(f"{path}: runs: no run has a seg_weight above 0: the paper's tables need one that segments")
     return profile
 
 

@@ -39,15 +39,20 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)
         temporary.replace(target)
     except OSError as error:
-        # An OSError about some other file (an input, say) is not ours to explain.
-        if error.filename is not None and not target.parent.is_relative_to(Path(os.fsdecode(error.filename)).parent):
-            raise
+        if error.filename is not None and not _concerns(Path(os.fsdecode(error.filename)), target):
+            raise  # about some other file (an input, say): not ours to explain
         # HDF5's own messages are long, but carry the system's number.
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise ZDError(f"{target}: cannot be written ({reason}): free space or choose another folder") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _concerns(named: Path, target: Path) -> bool:
+    """Whether an error that names a file is about writing `target`: it, its temporary file, or a folder above."""
+    named, target = named.absolute(), target.absolute()
+    return target.is_relative_to(named) or (named.parent == target.parent and named.name.startswith(f".{target.stem}."))
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

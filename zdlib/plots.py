@@ -185,24 +185,33 @@ def delta_against_parameters(
         left.scatter(
             rows["params_m"], rows["delta1"], s=32, marker=MARKERS[index], label=str(kind), linewidths=1.4, **hollow
         )
-        _name_points(left, rows)
+    _name_points(left, known)
     left.set_title(published_title)
     left.legend(loc="lower right")
     right.scatter(ours["params_m"], ours["delta1"], s=36, marker="D", color=GREEN)
-    _name_points(right, ours)
+    for row in ours.itertuples():
+        right.annotate(
+            str(row.method), (row.params_m, row.delta1), (0, 6), textcoords="offset points", ha="center", fontsize=7
+        )
     right.set_title(ours_title)
     right.margins(x=0.6, y=0.3)
     for axes in (left, right):
         axes.set_xlabel("parameters [millions]")
         axes.set_ylabel("δ1")
-    left.margins(x=0.12, y=0.08)
+    left.set_xlim(0, 1.34 * known["params_m"].max())  # room for names to the right of their points
     return figure
 
 
 def _name_points(axes: Axes, rows: pd.DataFrame) -> None:
-    for row in rows.itertuples():
-        place = (row.params_m, row.delta1)
-        axes.annotate(str(row.method), place, (0, 5), textcoords="offset points", ha="center", fontsize=7)
+    """Names to the right of their points, or below where another point is in the way."""
+    x, y = (rows[column] / (rows[column].max() - rows[column].min() or 1) for column in ("params_m", "delta1"))
+    for i, row in enumerate(rows.itertuples()):
+        right, above = x - x.iloc[i], (y - y.iloc[i]).abs()
+        free = not ((right > 0) & (right < 0.2) & (above < 0.045)).any()
+        axes.annotate(
+            str(row.method), (row.params_m, row.delta1), (6, 0) if free else (0, -10), textcoords="offset points",
+            ha="left" if free else "center", va="center", fontsize=7,
+        )  # fmt: skip
 
 
 @mpl.rc_context(STYLE)

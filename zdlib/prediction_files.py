@@ -223,6 +223,13 @@ class Predictions(Mapping[int, Any]):
     def __len__(self) -> int:
         return len(self._loaders)
 
+    def shape(self, frame: int) -> tuple[int, ...]:
+        """Height and width of a prediction; empty if it is not there or unreadable (`check` tells)."""
+        try:
+            return tuple(self[frame].shape)
+        except (KeyError, ZDError):
+            return ()
+
     @property
     def fix(self) -> str:
         """What to do about names that do not match."""

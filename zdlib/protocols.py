@@ -31,6 +31,9 @@ _CROPS: Mapping[str, tuple[float, float, float, float]] = MappingProxyType(
 )
 
 
+KITTI_BENCHMARK = (352, 1216)  # rows and columns of the crop that KITTI's depth benchmark evaluates
+
+
 @dataclass(frozen=True)
 class Protocol:
     """How predictions are judged on one data set.
@@ -48,6 +51,8 @@ class Protocol:
         align_corners: of the bilinear enlargement of a prediction to the ground truth's size.
         own_size: whether predictions handed in as files may have another size than the ground truth.
         depth_source: which of NYU's two ground truths; other data sets have one.
+        kitti_benchmark: whether only the crop of KITTI's depth benchmark is shown to the model (`view`); `crop` is
+            then a part of that crop.
     """
 
     name: str
@@ -62,6 +67,7 @@ class Protocol:
     align_corners: bool = True
     own_size: bool = True
     depth_source: Literal["raw", "inpainted", "only"] = "only"
+    kitti_benchmark: bool = False
 
     @property
     def dataset(self) -> str:
@@ -73,7 +79,18 @@ class Protocol:
 
         Eigen's indoor crop is scaled to sizes other than 480×640 (ZoeDepth's code applies the numbers of 480×640 to
         every size); the KITTI crops round down, as published.
+
+        Raises:
+            ZDError: the image is smaller than the KITTI benchmark crop that the protocol begins with.
         """
+        if self.kitti_benchmark:
+            outer = benchmark_window(height, width)
+            inner = replace(self, kitti_benchmark=False).crop_window(*KITTI_BENCHMARK)
+            rows, columns = (
+                slice(start.start + part.start, start.start + part.stop)
+                for start, part in zip(outer, inner, strict=True)
+            )
+            return rows, columns
         if self.crop == "none":
             return slice(0, height), slice(0, width)
         top, bottom, left, right = _CROPS[self.crop]
@@ -81,11 +98,37 @@ class Protocol:
         rows_columns = [round(edge) if self.crop == "eigen" else int(edge) for edge in edges]
         return slice(*rows_columns[:2]), slice(*rows_columns[2:])
 
+    def view(self, sample: Sample) -> Sample:
+        """The part of a frame that the model is shown and judged on: all of it, but for the KITTI benchmark crop.
+
+        Idempotent. A prediction and the sample it is judged with must show the same part: both this, or both the whole
+        frame (`crop_window` finds the same pixels in either).
+
+        Raises:
+            ZDError: the frame is smaller than the crop.
+        """
+        if not self.kitti_benchmark:
+            return sample
+        rows, columns = benchmark_window(*sample.depth.shape)
+        intrinsics = sample.intrinsics
+        if intrinsics is not None:
+            intrinsics = intrinsics - np.array([[0, 0, columns.start], [0, 0, rows.start], [0, 0, 0]])
+        return replace(
+            sample,
+            image=sample.image[rows, columns],
+            depth=sample.depth[rows, columns],
+            labels=None if sample.labels is None else sample.labels[rows, columns],
+            mask=None if sample.mask is None else sample.mask[rows, columns],
+            intrinsics=intrinsics,
+        )
+
     def describe(self, height: int, width: int) -> str:
         """One line for captions: ground truth, range, crop at this image size, masks."""
         truth = {"raw": "raw ground truth", "inpainted": "in-painted ground truth", "only": "ground truth"}
         top = f" < {self.max_depth:g} m" if np.isfinite(self.max_depth) else ""
         parts = [f"{self.name}: {truth[self.depth_source]}", f"{self.min_depth:g} m < d{top}"]
+        if self.kitti_benchmark:
+            parts.append("KITTI benchmark crop")
         if self.crop == "none":
             parts.append("no crop")
         else:
@@ -153,6 +196,21 @@ class Protocol:
         return chosen
 
 
+def benchmark_window(height: int, width: int) -> tuple[slice, slice]:
+    """Rows and columns of KITTI's depth benchmark crop: the last rows, the middle columns.
+
+    Raises:
+        ZDError: the image is smaller.
+    """
+    top, left = height - KITTI_BENCHMARK[0], (width - KITTI_BENCHMARK[1]) // 2
+    if top < 0 or left < 0:
+        raise ZDError(
+            f"image of {width}×{height}: smaller than the KITTI benchmark crop, {KITTI_BENCHMARK[1]}×"
+            f"{KITTI_BENCHMARK[0]}: use the frames at their original size"
+        )
+    return slice(top, height), slice(left, left + KITTI_BENCHMARK[1])
+
+
 def resize(
     depth: Float32[np.ndarray, "h w"], size: tuple[int, ...], align_corners: bool = True
 ) -> Float32[np.ndarray, "H W"]:
@@ -199,7 +257,8 @@ _NYU_PUBLISHED = Protocol(
     frames="all",
     depth_source="inpainted",
 )
-_KITTI_NOTE = "KITTI Eigen test frames after the KITTI benchmark crop (352×1216)."
+_KITTI_NOTE = "KITTI Eigen test frames, the 652 of 697 with ground truth, after the KITTI benchmark crop (352×1216)."
+_DIODE_NOTE = "Depth within the range counts, whatever the data set's validity mask says: ZoeDepth does not use it."
 
 _ALL = (
     _NYU_STANDARD,
@@ -251,13 +310,35 @@ _ALL = (
         own_size=False,
     ),
     _zoedepth("sunrgbd/zoedepth", 1e-3, 8.0, "eigen", "SUN RGB-D, 5050 test frames."),
-    _zoedepth("diode_indoor/zoedepth", 1e-3, 10.0, "eigen", "DIODE Indoor, 325 validation frames."),
+    replace(
+        _zoedepth("diode_indoor/zoedepth", 1e-3, 10.0, "eigen", f"DIODE Indoor, 325 validation frames. {_DIODE_NOTE}"),
+        use_mask=False,
+    ),
     _zoedepth("hypersim/zoedepth", 1e-3, 80.0, "eigen", "HyperSim, 7690 test frames, planar depth."),
-    _zoedepth("kitti/zoedepth", 1e-3, 80.0, "garg", _KITTI_NOTE),
-    _zoedepth("vkitti2/zoedepth", 1e-3, 80.0, "garg", "Virtual KITTI 2, 1701 frames after the KITTI benchmark crop."),
+    replace(_zoedepth("kitti/zoedepth", 1e-3, 80.0, "garg", _KITTI_NOTE), kitti_benchmark=True),
+    replace(
+        _zoedepth(
+            "vkitti2/zoedepth",
+            1e-3,
+            80.0,
+            "garg",
+            "Virtual KITTI 2, 1701 frames (an unpublished random draw) after the KITTI benchmark crop.",
+        ),
+        kitti_benchmark=True,
+    ),
     _zoedepth("ddad/zoedepth", 1e-3, 80.0, "garg", "DDAD, 3950 validation frames."),
     _zoedepth("diml_outdoor/zoedepth", 2.0, 80.0, "garg", "DIML Outdoor, 500 test frames."),
-    _zoedepth("diode_outdoor/zoedepth", 1e-3, 80.0, "garg", "DIODE Outdoor, 446 validation frames."),
+    _zoedepth(
+        "diml_indoor/zoedepth",
+        0.0,
+        10.0,
+        "eigen",
+        "DIML Indoor, 503 test frames; in ZoeDepth's code, but not in its Table 7.",
+    ),
+    replace(
+        _zoedepth("diode_outdoor/zoedepth", 1e-3, 80.0, "garg", f"DIODE Outdoor, 446 validation frames. {_DIODE_NOTE}"),
+        use_mask=False,
+    ),
 )
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({protocol.name: protocol for protocol in _ALL})
 

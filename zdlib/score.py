@@ -6,7 +6,7 @@ anything is written.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,8 @@ from zdlib import protocols
 from zdlib.audit import official_parts
 from zdlib.data.folder import FolderReader
 from zdlib.data.ibims import IBimsReader
-from zdlib.data.nyu import NYUReader, Splits, contiguous_split, read_splits
+from zdlib.data.nyu import NYU_FRAMES, NYUReader, Splits, contiguous_split, read_splits
+from zdlib.data.readers import ViewedReader, data_set
 from zdlib.errors import ZDError
 from zdlib.evaluate import Readers, depth_by_class, depth_by_distance, evaluate_depth, summarise
 from zdlib.ibims_evaluate import IBimsScores, evaluate_ibims
@@ -28,12 +29,10 @@ from zdlib.metrics import METRICS
 from zdlib.prediction_files import Predictions, Source, check
 from zdlib.protocols import Protocol
 from zdlib.stats import interval_table
-from zdlib.study import IBIMS, NYU
 from zdlib.tables import HEADERS, markdown
 
 TrainedOn = Literal["official", "contiguous", "none"]
 _ENDS = ("value", "low", "high")
-_COMPLETE = {"nyu": (NYU, 1449), "ibims": (IBIMS, 100)}
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Truth:
     """Ground truth, opened.
 
     Attributes:
-        dataset: `nyu`, `ibims` or `folder`.
+        dataset: a name of `zdlib.data.readers`, or `folder`.
         readers: as `zdlib.evaluate` takes them.
         names: of all frames, by frame number; prediction files are called like them.
         data: what tables call it; a copy that is not the whole data set is not called by the data set's name.
@@ -63,6 +62,12 @@ class Truth:
         """The frames that a protocol averages over."""
         official, contiguous = (None if split is None else split.test for split in (self.official, self.contiguous))
         return [int(frame) for frame in protocol.select(len(self.names), official, contiguous)]
+
+    def viewed(self, protocol: Protocol) -> "Truth":
+        """The parts of the frames that a protocol with KITTI's benchmark crop shows the model."""
+        if isinstance(self.readers, Mapping):
+            raise TypeError(f"{protocol.name}: NYU's frames have no benchmark crop")
+        return replace(self, readers=ViewedReader(self.readers, protocol), size=lambda _: protocols.KITTI_BENCHMARK)
 
     def seen(self, trained_on: TrainedOn | None) -> list[int]:
         """The training frames of a split.
@@ -144,8 +149,7 @@ def open_truth(
     """Open a data set's ground truth.
 
     Args:
-        dataset: `nyu` (the labelled `.mat`, or its folder), `ibims` (either distribution) or `folder` (see
-            `zdlib.data.folder`).
+        dataset: a name of `zdlib.data.readers`, or `folder` (`zdlib.data.folder`).
         gt: where it is; None looks into `$ZD_DATA` (nyu and ibims).
         splits: NYU's `splits.mat`; None takes the one beside the `.mat`, else, for the 1449 frames of NYU, the official
             split that this library holds.
@@ -153,24 +157,26 @@ def open_truth(
         metres_per_unit: of a folder's depth maps.
 
     Raises:
-        ZDError: it is not there or not readable.
+        ZDError: no such data set, or it is not there or not readable.
     """
     if dataset == "nyu":
         return _open_nyu(_located(gt, "nyu_depth_v2_labeled.mat"), splits)
-    if dataset == "ibims":
-        ibims = IBimsReader(_located(gt, "ibims1"))
-        return Truth("ibims", ibims, ibims.names, _called("ibims", len(ibims)), lambda i: ibims[i].depth.shape)
-    if gt is None:
-        raise ZDError("--gt: name the folder of images and depth maps")
-    folder = FolderReader(gt, list_file, metres_per_unit=metres_per_unit)
-    return Truth("folder", folder, folder.names, gt.name, lambda i: folder[i].depth.shape)
+    reader: Any
+    if dataset == "folder":
+        gt = _located(gt, "")
+        reader, data = FolderReader(gt, list_file, metres_per_unit=metres_per_unit), gt.resolve().name
+    else:
+        known = data_set(dataset)
+        reader = known.open(_located(gt, "ibims1" if dataset == "ibims" else ""), True)
+        data = _called(dataset, len(reader))
+    return Truth(dataset, reader, reader.names, data, lambda frame: reader[frame].depth.shape)
 
 
 def _open_nyu(gt: Path, splits: Path | None) -> Truth:
     mat = gt / "nyu_depth_v2_labeled.mat" if gt.is_dir() else gt
     raw, inpainted = NYUReader(mat, depth="raw"), NYUReader(mat, depth="inpainted")
     beside = mat.with_name("splits.mat")
-    if splits is None and not beside.is_file() and len(raw) == _COMPLETE["nyu"][1]:
+    if splits is None and not beside.is_file() and len(raw) == NYU_FRAMES:
         parts = official_parts()
         official = Splits(*(parts.index[parts == part].to_numpy(np.int64) for part in ("train", "test")))
     else:
@@ -188,8 +194,11 @@ def _open_nyu(gt: Path, splits: Path | None) -> Truth:
 
 
 def _located(gt: Path | None, name: str) -> Path:
+    """`gt`, or by default what `$ZD_DATA` holds under `name` (nothing if that is empty)."""
     if gt is not None:
         return gt
+    if not name:
+        raise ZDError("--gt: name the folder of the ground truth")
     folder = os.environ.get("ZD_DATA")
     if not folder:
         raise ZDError(f"--gt: name {name}, or set ZD_DATA to the folder that holds it")
@@ -198,21 +207,25 @@ def _located(gt: Path | None, name: str) -> Path:
 
 def _called(dataset: str, frames: int) -> str:
     """A number on some other images in a data set's layout must not pass for a number on the data set."""
-    name, count = _COMPLETE[dataset]
-    return name if frames == count else f"{frames} frames in the layout of {name}"
+    known = data_set(dataset)
+    name = known.title.partition(",")[0]
+    return name if frames in known.frames else f"{frames} frames in the layout of {name}"
 
 
-def find_protocol(dataset: str, name: str) -> Protocol:
-    """The protocol of this name, with or without its data set (`standard`, `nyu/standard`).
+def find_protocol(dataset: str, name: str | None) -> Protocol:
+    """The protocol of this name, with or without its data set (`standard`, `nyu/standard`); None is the usual one.
 
     A folder has no protocol of its own: any other's pixel rules (`nyu/standard`) are applied to all its frames.
 
     Raises:
-        ZDError: no such protocol, or one of another data set.
+        ZDError: no such protocol, or one of another data set; none is named for a folder.
     """
     if dataset == "folder":
+        if name is None:
+            raise ZDError("--protocol: name the protocol whose pixel rules apply to the folder (nyu/standard, …)")
         rules = protocols.get(name)
         return replace(rules, name=f"folder/{name.replace('/', '-')}", frames="all", depth_source="only")
+    name = name or data_set(dataset).protocol
     protocol = protocols.get(name if "/" in name else f"{dataset}/{name}")
     if protocol.dataset != dataset:
         raise ZDError(f"--protocol {name}: is not a protocol of {dataset}: see zdlib/protocols.py")
@@ -232,6 +245,8 @@ def score(
 ) -> Score:
     """Judge predictions under a protocol.
 
+    Predictions for a protocol with KITTI's benchmark crop show either this crop or the whole frame, at its own size.
+
     Args:
         truth: the ground truth.
         protocol: what counts.
@@ -249,7 +264,10 @@ def score(
     maps = Predictions(
         source, truth.names, frames, numbered=truth.numbered, first=first, units_per_metre=units_per_metre
     )
-    findings = check(maps, frames, truth.size, protocol.name, protocol.own_size)
+    own_size = protocol.own_size and not protocol.kitti_benchmark
+    if protocol.kitti_benchmark and any(maps.shape(frame) == protocols.KITTI_BENCHMARK for frame in frames[:1]):
+        truth = truth.viewed(protocol)
+    findings = check(maps, frames, truth.size, protocol.name, own_size)
     per_image = evaluate_depth(maps, truth.readers, frames, protocol, seen)
     intervals = interval_table(per_image, np.random.default_rng(0))
     far = protocol.max_depth

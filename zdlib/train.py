@@ -61,6 +61,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None) -> Tra
     if config.threads:
         torch.set_num_threads(config.threads)
     keep_freed_memory()
+    half = config.precision == "bf16" or (config.precision == "auto" and computes_in_bf16(device))
 
     reader = NYUReader(resolve(profile.data.nyu_mat), depth=recipe.depth_source)
     roles = frame_roles(
@@ -96,7 +97,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None) -> Tra
             bar.set_description(f"{run_name}, epoch {epoch}/{config.epochs}")
             for number, batch in enumerate(loader, start=1):
                 learning_rate = schedule.get_last_lr()[-1]
-                parts = _step(model, criterion, optimizer, batch, config, device, reader)
+                parts = _step(model, criterion, optimizer, batch, config.clip_grad_norm, half, device, reader)
                 schedule.step()
                 steps.append({"step": len(steps) + 1, "epoch": epoch, "lr": float(learning_rate), **parts})
                 bar.update(len(batch["index"]))
@@ -117,6 +118,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None) -> Tra
                             "data": profile.data.nyu_name,
                             "run": run_name,
                             **run.model_dump(),
+                            "precision": "bf16" if half else "fp32",
                             "train_frames": roles.train.tolist(),
                             "selection_frames": roles.selection.tolist(),
                             "selected_at": validations[-1],
@@ -159,19 +161,28 @@ def validate(
     return {str(name): float(value) for name, value in pd.DataFrame(rows).mean().items()}
 
 
+def computes_in_bf16(device: torch.device) -> bool:
+    """Whether the processor has instructions for bfloat16: without them it is emulated, slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
 def _step(
     model: ZoeDepth,
     criterion: ZoeDistillLoss,
     optimizer: torch.optim.Optimizer,
     batch: dict[str, Tensor],
-    config: TrainConfig,
+    clip_grad_norm: float,
+    half: bool,
     device: torch.device,
     reader: NYUReader,
 ) -> dict[str, float]:
-    """One optimiser step; the losses' values and the gradient's norm before clipping."""
+    """One optimiser step, the network in bfloat16 if `half`; the losses and the gradient's norm before clipping."""
     batch = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
     images = batch["image"].contiguous(memory_format=torch.channels_last)
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+    with torch.autocast(device.type, torch.bfloat16, enabled=half):
         out = model(images)
     # The losses take logarithms of small differences: always in full precision.
     logits = None if out.segmentation is None else out.segmentation.float()
@@ -181,7 +192,7 @@ def _step(
         raise ZDError(f"{reader.path}: the loss is not finite on frames {frames}: inspect them, or lower train.lr")
     optimizer.zero_grad(set_to_none=True)
     losses["total"].backward()
-    norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_grad_norm)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), clip_grad_norm)
     optimizer.step()
     return {**{name: loss.item() for name, loss in losses.items()}, "grad_norm": norm.item()}
 
@@ -191,7 +202,7 @@ def _optimisation(
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """AdamW with ZoeDepth's parameter groups under OneCycle (constant for 70 %, then a cosine to lr / 10⁴)."""
     groups = model.parameter_groups(config.lr, config.encoder_lr_factor)
-    optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in groups],
