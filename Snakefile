@@ -167,6 +167,33 @@ rule plots:
         STEP
 
 
+rule protocol_audit:
+    input:
+        finished("01_data_prep"),
+        finished("04_nyu_eval"),
+        layout.data,
+        checkpoint(next(iter(layout.profile.runs))),
+    output:
+        finished("08_protocol_audit"),
+        update(executed("08_protocol_audit")),
+        update(
+            table(
+                "protocol_waterfall", "protocol_excursions", "ibims_waterfall", "seen_and_unseen", "implied_held_out",
+            )
+        ),
+        update(
+            figure(
+                "protocol_waterfall", "protocol_excursions", "ibims_waterfall", "implied_by_overfitting",
+            )
+        ),
+    priority:
+        layout.priority("08_protocol_audit")
+    params:
+        *depends("08_protocol_audit", "data", "evaluate", "runs"),
+    shell:
+        STEP
+
+
 rule report:
     input:
         [finished(name) for name in layout.notebooks],
@@ -192,4 +219,5 @@ rule all:
         rules.ibims_eval.output,
         rules.parameter_table.output,
         rules.plots.output,
+        rules.protocol_audit.output,
         rules.report.output,

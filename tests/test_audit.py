@@ -38,3 +38,23 @@ def test_vanishing_pixels_ignores_holes():
 
 def test_rmse_of_the_published_row():
     assert audit.rmse_in_metres(0.0063939) == pytest.approx(0.2022, abs=1e-4)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 2.5, 10.0])
+def test_errors_implied_by_their_ratio_restore_the_mean(ratio):
+    trained, held_out = audit.implied_by_ratio(0.0478958, ratio)
+    assert held_out == pytest.approx(ratio * trained)
+    assert (1158 * trained + 291 * held_out) / 1449 == pytest.approx(0.0478958)
+
+
+def test_implied_means_know_which_way_is_better():
+    implied = audit.implied_means({"delta1": 0.98, "rmse": 0.2}, {"delta1": 3.0, "rmse": 1.0})
+    assert implied["rmse"] == pytest.approx(0.2)
+    assert implied["delta1"] == pytest.approx(1 - 3 * 1449 * 0.02 / (1158 + 3 * 291))
+
+
+def test_implied_table_ends_at_the_bound():
+    table = audit.implied_table(0.9801563, [0.9801563, 0.995, 1.0])
+    assert table["held_out"].tolist() == pytest.approx([0.9801563, 0.9211, 0.9012], abs=1e-4)
+    assert table["ratio"].tolist()[:2] == pytest.approx([1, 0.0789 / 0.005], rel=1e-2)
+    assert np.isnan(table["ratio"].iloc[2])

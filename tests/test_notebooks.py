@@ -22,6 +22,7 @@ NAMES = [
     "05_ibims_eval",
     "06_parameter_table",
     "07_plots",
+    "08_protocol_audit",
 ]
 CHECKED = "# NBVAL_CHECK_OUTPUT"
 
@@ -44,7 +45,7 @@ def saved(path: Path, kind: str) -> list[str]:
 
 
 def test_all_are_there():
-    assert [path.stem for path in NOTEBOOKS][:7] == NAMES
+    assert [path.stem for path in NOTEBOOKS][:8] == NAMES
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

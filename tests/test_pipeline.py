@@ -16,7 +16,7 @@ import tiny_paper as tiny
 from zdlib import pipeline
 from zdlib.steps import Layout
 
-DOWNSTREAM_OF_3 = ["03_training", "04_nyu_eval", "05_ibims_eval", "07_plots", "report"]
+DOWNSTREAM_OF_3 = ["03_training", "04_nyu_eval", "05_ibims_eval", "07_plots", "08_protocol_audit", "report"]
 TABLE = "results/tiny/tables/selected_checkpoints.csv"  # an output of 03_training
 
 
@@ -29,8 +29,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "zdlib" / "outer.py").write_text("from zdlib.inner import VALUE\n")
     tiny.write_step(folder, "03_training", tiny.outputs(folder)["03_training"], "from zdlib import outer")
     done = tiny.pipeline(folder, "run")
-    assert "8 of 8 steps to run" in done.stdout
-    assert "[8/8] report done" in done.stdout
+    assert "9 of 9 steps to run" in done.stdout
+    assert "[9/9] report done" in done.stdout
     return folder
 
 
@@ -78,7 +78,7 @@ def test_a_run_leaves_results_and_provenance(restored: Path) -> None:
 def test_a_second_run_has_nothing_to_do(restored: Path) -> None:
     started = time.monotonic()
     done = tiny.pipeline(restored, "run")
-    assert "nothing to do, all 8 steps are up to date" in done.stdout
+    assert "nothing to do, all 9 steps are up to date" in done.stdout
     assert time.monotonic() - started < 15
 
 
@@ -136,12 +136,12 @@ def test_dates_and_outputs_of_a_notebook_change_nothing(checkout: Path) -> None:
 
 def test_only_what_is_stale_runs(checkout: Path) -> None:
     edit_notebook(checkout)
-    assert "[6/8] 06_parameter_table" not in tiny.pipeline(checkout, "run", "--dry-run").stdout
+    assert "[6/9] 06_parameter_table" not in tiny.pipeline(checkout, "run", "--dry-run").stdout
     done = tiny.pipeline(checkout, "run")
     assert [line for line in done.stdout.splitlines() if line.endswith(" …")] == [
-        "[6/8] 06_parameter_table …",
-        "[7/8] 07_plots …",
-        "[8/8] report …",
+        "[6/9] 06_parameter_table …",
+        "[7/9] 07_plots …",
+        "[9/9] report …",
     ]
     assert stale(checkout) == {}
 
@@ -177,9 +177,9 @@ def test_a_failing_cell_is_told_and_leaves_the_previous_results(checkout: Path) 
     make_fail(checkout, "def f():\n    raise ValueError('the sea is dry')\nf()")
     done = tiny.pipeline(checkout, "run", check=False)
     assert done.returncode == 1
-    assert "[3/8] 03_training failed: 03_training.ipynb, cell 4: ValueError: the sea is dry" in done.stdout
+    assert "[3/9] 03_training failed: 03_training.ipynb, cell 4: ValueError: the sea is dry" in done.stdout
     assert "----> 2     raise ValueError('the sea is dry')" in done.stdout
-    assert "[4/8]" not in done.stdout
+    assert "[4/9]" not in done.stdout
     assert "Snakemake" not in done.stdout + done.stderr
     assert {path: (checkout / path).read_bytes() for path in before} == before
     found = stale(checkout)
@@ -221,7 +221,7 @@ def test_an_interrupt_leaves_nothing_half_written(checkout: Path, number: signal
     wait_for(lambda: not alive(kernel))
     if number != signal.SIGKILL:
         assert process.returncode == 130
-        assert "[3/8] 03_training interrupted" in said
+        assert "[3/9] 03_training interrupted" in said
         assert not list((checkout / "results").rglob(".*"))
     assert not (checkout / "results/tiny/tables/half.csv").exists()
     assert list(stale(checkout)) == DOWNSTREAM_OF_3
@@ -282,10 +282,10 @@ def test_an_unknown_profile_key_is_one_line(checkout: Path) -> None:
 
 
 def test_a_notebook_without_rule_is_told(checkout: Path) -> None:
-    tiny.write_notebook(checkout / "notebooks" / "08_more.ipynb")
+    tiny.write_notebook(checkout / "notebooks" / "09_more.ipynb")
     done = tiny.pipeline(checkout, "status", check=False)
     assert done.returncode == 2
-    assert "Snakefile: no rule more for notebooks/08_more.ipynb: add it" in done.stderr
+    assert "Snakefile: no rule more for notebooks/09_more.ipynb: add it" in done.stderr
 
 
 def test_steps_side_by_side(checkout: Path) -> None:

@@ -35,6 +35,7 @@ STEPS = (
     "05_ibims_eval",
     "06_parameter_table",
     "07_plots",
+    "08_protocol_audit",
 )
 
 

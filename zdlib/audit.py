@@ -5,11 +5,14 @@ averages its NYU row over all 1449, and divides depths that are already in metre
 limits written for metres.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float32
+
+from zdlib.metrics import HIGHER_IS_BETTER
 
 N_LABELLED = 1449  # frames of nyu_depth_v2_labeled.mat
 N_TRAINED = 1158  # the original trains on frames 0..1157
@@ -64,3 +67,37 @@ def vanishing_pixels(depth_m: Float32[np.ndarray, "h w"]) -> tuple[int, int]:
 def rmse_in_metres(printed: float) -> float:
     """Undo the scaling of the original's NYU notebook, which prints √mean(1000 · e²) with e in kilometres."""
     return printed / np.sqrt(1000.0) * 1000.0
+
+
+def implied_by_ratio(reported: float, ratio: float) -> tuple[float, float]:
+    """Mean errors on the trained and on the held-out frames, if the latter is `ratio` times the former.
+
+    `reported` is a mean *error* over all frames (AbsRel, RMSE, 1 − δ1): with N = 1449 and n = 1158,
+    `N · reported = n · e + (N − n) · ratio · e`. What-if arithmetic again.
+    """
+    on_trained = N_LABELLED * reported / (N_TRAINED + (N_LABELLED - N_TRAINED) * ratio)
+    return on_trained, ratio * on_trained
+
+
+def implied_means(reported: Mapping[str, float], ratios: Mapping[str, float]) -> dict[str, float]:
+    """Each metric's held-out mean by `implied_by_ratio`, for its mean over all frames and its ratio of errors."""
+    implied = {}
+    for metric, ratio in ratios.items():
+        higher = metric in HIGHER_IS_BETTER
+        _, error = implied_by_ratio(1 - reported[metric] if higher else reported[metric], ratio)
+        implied[metric] = 1 - error if higher else error
+    return implied
+
+
+def implied_table(reported: float, on_trained: Sequence[float]) -> pd.DataFrame:
+    """What a reported δ1 over all frames says about the held-out ones, for assumed values on the trained ones.
+
+    Returns:
+        One row an assumption: `on_trained`, `held_out`, and the `ratio` of the error 1 − δ1 on held-out frames to
+        that on trained ones (NaN where none is left on the trained ones).
+    """
+    trained = np.asarray(on_trained, np.float64)
+    held_out = np.array([held_out_value(reported, value) for value in trained])
+    with np.errstate(divide="ignore"):
+        ratio = np.where(trained < 1, (1 - held_out) / (1 - trained), np.nan)
+    return pd.DataFrame({"on_trained": trained, "held_out": held_out, "ratio": ratio})

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float32, Float64, Int64, Integer, UInt8
+from jaxtyping import Bool, Float32, Float64, Int64, Integer, UInt8
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -130,22 +130,33 @@ def evaluate_depth(
         ZDError: a prediction is missing, or no frame has a pixel that counts.
     """
     known = frozenset(int(frame) for frame in trained_on)
-    rows: list[dict[str, Any]] = []
-    for frame, sample, pred, valid in _judged(predictions, readers, frames, protocol):
-        rows.append(
-            {
-                "protocol": protocol.name,
-                "frame": frame,
-                "name": sample.name,
-                "scene": sample.scene,
-                "trained_on": frame in known,
-                "pixels": int(np.count_nonzero(valid)),
-                **depth_metrics(pred, sample.depth, valid),
-            }
-        )
+    rows = [
+        image_row(frame, sample, pred, valid, protocol, frame in known)
+        for frame, sample, pred, valid in _judged(predictions, readers, frames, protocol)
+    ]
     if not any(row["pixels"] for row in rows):
         raise ZDError(f"{protocol.name}: no pixel of {len(rows)} frames counts: check the depth's unit and the masks")
     return pd.DataFrame(rows)
+
+
+def image_row(
+    frame: int,
+    sample: Sample,
+    pred: Float32[np.ndarray, "h w"],
+    valid: Bool[np.ndarray, "h w"],
+    protocol: protocols.Protocol,
+    trained_on: bool,
+) -> dict[str, Any]:
+    """One row of `evaluate_depth`, from what the protocol prepared."""
+    return {
+        "protocol": protocol.name,
+        "frame": frame,
+        "name": sample.name,
+        "scene": sample.scene,
+        "trained_on": trained_on,
+        "pixels": int(np.count_nonzero(valid)),
+        **depth_metrics(pred, sample.depth, valid),
+    }
 
 
 def summarise(per_image: pd.DataFrame) -> dict[str, Any]:

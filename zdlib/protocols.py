@@ -48,6 +48,8 @@ class Protocol:
         crop: part of the image that counts.
         use_mask: whether the data set's own mask (`Sample.mask`) excludes pixels.
         frames: which frames are averaged over.
+        align_corners: of the bilinear enlargement of a prediction to the ground truth's size.
+        own_size: whether predictions handed in as files may have another size than the ground truth.
         depth_source: which of NYU's two ground truths; other data sets have one.
         kitti_benchmark: whether only the crop of KITTI's depth benchmark is shown to the model (`view`); `crop` is
             then a part of that crop.
@@ -62,6 +64,8 @@ class Protocol:
     crop: Crop
     use_mask: bool
     frames: Frames = "all"
+    align_corners: bool = True
+    own_size: bool = True
     depth_source: Literal["raw", "inpainted", "only"] = "only"
     kitti_benchmark: bool = False
 
@@ -158,9 +162,9 @@ class Protocol:
             sample: the frame it was predicted for.
 
         Returns:
-            The prediction, resized (bilinear, `align_corners=True`) and clamped, and the mask of pixels that count.
+            The prediction, resized (bilinear) and clamped, and the mask of pixels that count.
         """
-        pred = resize(np.asarray(pred, dtype=np.float32), sample.depth.shape)
+        pred = resize(np.asarray(pred, dtype=np.float32), sample.depth.shape, self.align_corners)
         valid = self.valid(sample)
         if self.clip is None:
             return pred, valid & (pred > 0) & np.isfinite(pred)
@@ -207,12 +211,14 @@ def benchmark_window(height: int, width: int) -> tuple[slice, slice]:
     return slice(top, height), slice(left, left + KITTI_BENCHMARK[1])
 
 
-def resize(depth: Float32[np.ndarray, "h w"], size: tuple[int, ...]) -> Float32[np.ndarray, "H W"]:
-    """Bilinear with `align_corners=True`, as every depth evaluation of the ZoeDepth family does; may return `depth`."""
+def resize(
+    depth: Float32[np.ndarray, "h w"], size: tuple[int, ...], align_corners: bool = True
+) -> Float32[np.ndarray, "H W"]:
+    """Bilinear, by default with aligned corners as in every evaluation of ZoeDepth's family; may return `depth`."""
     if depth.shape == tuple(size):
         return depth
     tensor = torch.from_numpy(np.ascontiguousarray(depth))[None, None]
-    return F.interpolate(tensor, size=tuple(size), mode="bilinear", align_corners=True)[0, 0].numpy()
+    return F.interpolate(tensor, size=tuple(size), mode="bilinear", align_corners=align_corners)[0, 0].numpy()
 
 
 _ZOEDEPTH = "ZoeDepth (Bhat et al., 2023), Tables 1 and 7, and its evaluation code"
@@ -301,6 +307,7 @@ _ALL = (
         clip=None,
         crop="none",
         use_mask=True,
+        own_size=False,
     ),
     _zoedepth("sunrgbd/zoedepth", 1e-3, 8.0, "eigen", "SUN RGB-D, 5050 test frames."),
     replace(

@@ -49,6 +49,11 @@ HEADERS = {
     "pe_flatness": "PE flat [cm]",
     "pe_orientation": "PE ori. [°]",
     "boundary_f1": "boundary F1",
+    "delta1_change": "Δ δ1",
+    "abs_rel_change": "Δ AbsRel",
+    "rmse_change": "Δ RMSE [m]",
+    "delta1_low": "95 % from",
+    "delta1_high": "to",
 }
 HIGHER = {"delta1", "delta2", "delta3", "iou", "miou", "pixel_accuracy", "mean_accuracy", "dde_0", "boundary_f1"}
 LOWER = {"abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog"}
@@ -62,6 +67,7 @@ _DECIMALS |= {
     "pe_flatness": 1,
     "pe_orientation": 1,
 }
+_DECIMALS |= dict.fromkeys(("delta1_change", "delta1_low", "delta1_high", "abs_rel_change", "rmse_change"), 4)
 
 # The README's headline tables, in order.
 README_TABLES = ("nyu_depth", "nyu_against_control", "nyu_segmentation", "ibims_depth")
