@@ -148,6 +148,8 @@ class UncertaintyWeights(nn.Module):
         regression: for each task whether it is a regression.
     """
 
+    factor: Tensor
+
     def __init__(self, regression: tuple[bool, ...]):
         super().__init__()
         self.log_variance = nn.Parameter(torch.zeros(len(regression)))

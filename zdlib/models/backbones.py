@@ -67,8 +67,9 @@ class SwinEncoder(Encoder):
     def __init__(self, name: str):
         super().__init__()
         self.model = timm.create_model(name)
+        first = self.model.layers[0].blocks[0]
         # None lets timm choose the window.
-        self.window = self.model.layers[0].blocks[0].window_size if isinstance(self.model, SwinTransformer) else None
+        self.window = first.window_size if isinstance(self.model, SwinTransformer) else None
         self.channels = tuple(info["num_chs"] for info in self.model.feature_info)
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:

@@ -61,7 +61,7 @@ def load_checkpoint(path: str | Path, segmentation: bool = False) -> tuple[ZoeDe
         digest = description.pop("sha256")
         config = Architecture.model_validate(description["config"])
         info = description["info"]
-    except (KeyError, TypeError, ValidationError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, ValidationError, json.JSONDecodeError) as error:
         raise ZDError(f"{path}: not a checkpoint of this project: convert others with `zdlib convert`") from error
     if digest != content_hash(tensors, description):
         raise ZDError(f"{path}: damaged (its SHA-256 does not match): get or write it again")
@@ -177,7 +177,7 @@ def read_pickle(path: str | Path) -> dict[str, Tensor]:
     except FileNotFoundError as error:
         raise ZDError(f"{path}: no such file: name another checkpoint") from error
     except Exception as error:  # torch, zipfile and pickle each raise many kinds on hostile bytes
-        reason = str(error).split(". ")[0][:200]
+        reason = _line(error)
         raise ZDError(f"{path}: damaged, or holds more than tensors (nothing in it was run): {reason}") from error
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
         content = content["model"]
@@ -198,4 +198,9 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
     except FileNotFoundError as error:
         raise ZDError(f"{path}: no such file: train the model first, or name another checkpoint") from error
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, OverflowError) as error:
-        raise ZDError(f"{path}: damaged or not safetensors ({error}): get or write it again") from error
+        raise ZDError(f"{path}: damaged or not safetensors ({_line(error)}): get or write it again") from error
+
+
+def _line(error: Exception) -> str:
+    """An error's first sentence, on one line."""
+    return " ".join(str(error).split(". ")[0].split())[:200]
