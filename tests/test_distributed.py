@@ -120,7 +120,8 @@ def test_shares_of_an_epoch_make_up_the_whole_and_can_be_skipped():
 
 
 def test_a_batch_without_a_frame_for_each_is_refused():
-    config = load_profile("smoke", Path(__file__).parents[1]).train.model_copy(update={"batch_size": 4, "accumulate": 2})
+    profile = load_profile("smoke", Path(__file__).parents[1])
+    config = profile.train.model_copy(update={"batch_size": 4, "accumulate": 2})
     _check_shares(8, config, 2)
     with pytest.raises(ZDError, match=r"of 10 frames the smallest batch has 2, for 2 processes and 2 parts each"):
         _check_shares(10, config, 2)
