@@ -26,7 +26,7 @@ def load(folder: Path, values: object) -> Any:
 
 def test_a_profile_reads_back_as_written(tmp_path: Path) -> None:
     profile = load(tmp_path, content())
-    assert profile.train.lr == 1e-3
+    assert profile.train.lr == 2e-3
     assert profile.model.input_size == (192, 256)
     assert profile.runs["control"].seg_weight == 0
     assert profile.runs["distill"].settings is RECIPES["corrected"]

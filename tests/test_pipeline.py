@@ -156,7 +156,7 @@ def test_force_names_a_step_by_number_or_name(checkout: Path) -> None:
 
 @pytest.mark.parametrize(("forced", "start"), [(["03_training"], "fresh"), (["07_plots"], None)])
 def test_a_forced_training_is_not_answered_by_a_finished_one(tmp_path, monkeypatch, forced, start) -> None:
-    class Recorder:
+    class Recorder(subprocess.Popen):
         pid = 0
 
         def __init__(self, command: list[str], env: dict[str, str], **options: object):

@@ -39,8 +39,11 @@ def test_any_network_size_and_batch(encoder, height, width, batch):
     assert depth.shape == (batch, 1, height, width)
     assert depth.isfinite().all()
     assert torch.equal(predict(model, images), depth)
+    # In float64, where another order of sums leaves no trace that the bins' narrow softmax could enlarge.
+    model, images = model.double(), images.double()
+    depth = predict(model, images)
     for i in range(batch):
-        assert relative_error(predict(model, images[i : i + 1])[0].numpy(), depth[i].numpy()) < 1e-4
+        assert relative_error(predict(model, images[i : i + 1])[0].numpy(), depth[i].numpy()) < 1e-9
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -88,7 +91,7 @@ def test_routing_ignores_batch_mates():
     images = noise(6, NATIVE, NATIVE) * torch.linspace(0.2, 1, 6).view(6, 1, 1, 1)
     with torch.no_grad():
         margin = model(images).domain_logits.diff(dim=1)
-        model.head.router.classifier[2].bias[1] -= margin.median()  # half of the images to each
+        model.head.router.classifier[2].bias[1] -= margin.flatten().sort().values[2:4].mean()  # half to each, no ties
         alone = [model(image[None]) for image in images]
     chosen = [int(output.domain_logits.argmax()) for output in alone]
     assert set(chosen) == {0, 1}

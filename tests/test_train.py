@@ -174,7 +174,7 @@ def ten_steps(profile, **changes):
 
 
 def test_losses_are_the_golden_ones(profile, paths):
-    assert deviation(ten_steps(profile), paths) < 1e-3  # 0 where they were made; processors round differently
+    assert deviation(ten_steps(profile), paths) < 5e-3  # 0 where they were made; processors round differently
 
 
 def without_mask(prediction, target, mask):
