@@ -50,7 +50,8 @@ def train_on(count: int, out: str) -> None:
 def runs(tmp_path_factory):
     """The same training of 20 steps on one process and on two; batches of three, so their shares differ."""
     folder = tmp_path_factory.mktemp("checkout")
-    tiny_training.make_profile(folder, epochs=10, lr=1e-4)
+    # A small rate: Adam divides by the gradient's size, so that a sum's last bit grows with every step.
+    tiny_training.make_profile(folder, epochs=10, lr=3e-5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZD_ROOT", str(folder))
         patch.delenv("ZD_TRAIN", raising=False)
@@ -63,10 +64,8 @@ def test_two_processes_train_as_one(runs):
     one, two = (pd.read_csv(folder / "distill_steps.csv") for folder in runs.values())
     assert len(one) == 20
     losses = ["total", "silog", "dice", "focal"]
-    # Adam divides by the gradient's size, so a sum's last bit grows from step to step.
-    np.testing.assert_allclose(two[losses][:6], one[losses][:6], rtol=1e-5)
-    np.testing.assert_allclose(two[losses], one[losses], rtol=1e-3)
-    np.testing.assert_allclose(two["grad_norm"][:6], one["grad_norm"][:6], rtol=1e-3)
+    np.testing.assert_allclose(two[losses], one[losses], rtol=1e-5)
+    np.testing.assert_allclose(two["grad_norm"], one["grad_norm"], rtol=1e-3)
 
 
 def test_batch_normalisation_sees_the_batches_of_both(runs):
@@ -76,7 +75,7 @@ def test_batch_normalisation_sees_the_batches_of_both(runs):
     names = [name for name in one if name.startswith("unet.") and name.endswith(("running_mean", "running_var"))]
     assert names
     for name in names:
-        torch.testing.assert_close(two[name], one[name], rtol=1e-2, atol=2e-4)
+        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-5)
 
 
 def test_merged_validation_is_exactly_that_of_one_process(runs):
