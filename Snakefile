@@ -92,7 +92,7 @@ rule nyu_eval:
                 "nyu_by_class",
             )
         ),
-        update(figure("nyu_spread")),
+        update(figure("nyu_intervals", "nyu_spread", "nyu_best_and_worst")),
         update(per_image(*layout.judged("nyu"))),
     priority:
         layout.priority("04_nyu_eval")
@@ -116,7 +116,7 @@ rule ibims_eval:
                 "ibims_geometry", "ibims_geometry_published",
             )
         ),
-        update(figure("ibims_by_distance")),
+        update(figure("ibims_by_distance", "ibims_planes_and_edges")),
         update(per_image(*layout.judged("ibims"))),
     priority:
         layout.priority("05_ibims_eval")

@@ -2,7 +2,6 @@
 
 import ast
 import csv
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from torch import Tensor
 from zdlib.models.zoe import ZoeDepth
 
 GOLDEN = Path(__file__).parent / "golden"
-FIXTURES = Path(os.environ.get("ZD_FIXTURES", GOLDEN))  # a folder that also has the large files
 
 
 def official_state(name: str, seed: int = 0) -> dict[str, Tensor]:
@@ -32,7 +30,7 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
 
 def errors(model: ZoeDepth, fixture: str) -> dict[str, float]:
     """Run the fixture's image; relative error of the depth and of every stage's sample."""
-    golden = np.load(FIXTURES / f"{fixture}.npz")
+    golden = np.load(GOLDEN / f"{fixture}.npz")
     height, width = (int(side) for side in golden["image_hw"])
     stages = {}
 

@@ -43,7 +43,7 @@ def test_colours_say_whether_the_number_looks_better():
 def test_excursions():
     table = path().rename(columns={m: f"{m}_change" for m in METRICS})
     for metric in METRICS:
-        table[f"{metric}_low"], table[f"{metric}_high"] = table[f"{metric}_change"] - 0.1, np.nan
+        table[f"{metric}_change_low"], table[f"{metric}_change_high"] = table[f"{metric}_change"] - 0.1, np.nan
     left, _ = audit_plots.excursions(table, METRICS, "x/start").axes
     np.testing.assert_allclose(left.collections[-1].get_offsets()[:, 0], [0.8, 0.7, 0.9])
     assert [label.get_text() for label in left.get_yticklabels()] == ["start", "floor", "frames"]

@@ -23,10 +23,21 @@ GOLDEN = Path(__file__).parent / "golden"
 EXPECTED = json.loads((GOLDEN / "ibims_expected.json").read_text())
 
 
+@pytest.fixture(scope="module", params=[0, 1])
+def number(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def scene():
-    with np.load(GOLDEN / "ibims_scene_0.npz") as file:
+def scene(number):
+    with np.load(GOLDEN / f"ibims_scene_{number}.npz") as file:
         return dict(file)
+
+
+@pytest.fixture(scope="module")
+def authors(number):
+    """What their code gives for the scene."""
+    return EXPECTED[number]
 
 
 @pytest.fixture(scope="module")
@@ -44,40 +55,40 @@ def intrinsics(scene):
 # --- what the authors' code gives ---
 
 
-def test_global_errors(judged):
+def test_global_errors(judged, authors):
     pred, valid, gt = judged
     metrics = depth_metrics(pred, gt, valid)
     names = {"d1": "delta1", "d2": "delta2", "d3": "delta3"}
-    expected = {names.get(name, name): value for name, value in EXPECTED["global_"].items()}
+    expected = {names.get(name, name): value for name, value in authors["global_"].items()}
     assert {name: metrics[name] for name in expected} == pytest.approx(expected, rel=1e-6)
 
 
-def test_directed_depth_error(judged):
+def test_directed_depth_error(judged, authors):
     pred, valid, gt = judged
-    expected = {f"dde_{'0' if side == 'zero' else side}": 100 * share for side, share in EXPECTED["dde"].items()}
+    expected = {f"dde_{'0' if side == 'zero' else side}": 100 * share for side, share in authors["dde"].items()}
     assert directed_depth_error(pred, gt, valid) == pytest.approx(expected, rel=1e-6)
 
 
-def test_depth_boundary_error(judged, scene):
+def test_depth_boundary_error(judged, scene, authors):
     errors = depth_boundary_error(judged[0], scene["edges"] > 0)
-    expected = EXPECTED["dbe_unmasked_prediction"]
+    expected = authors["dbe_unmasked_prediction"]
     assert errors["dbe_accuracy"] == pytest.approx(expected["acc"], rel=1e-4)
     assert errors["dbe_completeness"] == pytest.approx(expected["comp"], rel=1e-4)
 
 
-def test_planarity(judged, scene):
+def test_planarity(judged, scene, authors):
     pred, valid, gt = judged
     (wall,) = planarity_errors(pred, gt, valid, scene["mask_wall"], scene["mask_wall_paras"], intrinsics(scene))
-    assert wall["pe_flatness"] == pytest.approx(EXPECTED["pe_wall"]["flatness_cm"][0], rel=1e-4)
-    assert wall["pe_orientation"] == pytest.approx(EXPECTED["pe_wall"]["orientation_deg"][0], rel=1e-4)
+    assert wall["pe_flatness"] == pytest.approx(authors["pe_wall"]["flatness_cm"][0], rel=1e-4)
+    assert wall["pe_orientation"] == pytest.approx(authors["pe_wall"]["orientation_deg"][0], rel=1e-4)
     paras = scene["mask_floor_paras"]
     assert planarity_errors(pred, gt, valid, scene["mask_floor"], paras, intrinsics(scene)) == []
 
 
 @pytest.mark.parametrize("metric", ["abs_rel", "log10", "rmse"])
-def test_distance_errors(judged, metric):
+def test_distance_errors(judged, metric, authors):
     pred, valid, gt = judged
-    expected = np.array(EXPECTED["distance"][metric], float)
+    expected = np.array(authors["distance"][metric], float)
     np.testing.assert_allclose(distance_errors(pred, gt, valid)[metric], expected, rtol=1e-6)
     assert np.isfinite(expected).sum() == 3
 

@@ -1,10 +1,10 @@
-"""Whole models against the reference implementation's outputs; the large ones need `ZD_FIXTURES`."""
+"""Whole models against the reference implementation's outputs."""
 
 import json
 
 import pytest
 import torch
-from golden_models import FIXTURES, GOLDEN, errors, official_state
+from golden_models import GOLDEN, errors, official_state
 
 from zdlib.models import create_model
 from zdlib.models.architecture import Domain
@@ -42,10 +42,7 @@ def test_small_models(keys, changes):
     ],
 )
 def test_large_models(name, keys, size):
-    fixture = f"zoe_{keys}_{size}"
-    if not (FIXTURES / f"{fixture}.npz").exists():
-        pytest.skip("set ZD_FIXTURES to the folder with the large fixtures")
-    check(name, keys, fixture)
+    check(name, keys, f"zoe_{keys}_{size}")
 
 
 @pytest.mark.parametrize("case", json.loads((GOLDEN / "resize_rule.json").read_text()), ids=str)

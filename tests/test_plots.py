@@ -98,3 +98,17 @@ def test_metric_spread_reaches_all_images():
     x, y = axes.get_lines()[0].get_data()
     assert x.tolist() == [0.1, 0.2, 0.3]
     assert y[-1] == 100
+
+
+def test_metric_intervals_draw_every_mean_and_its_ends():
+    rows = pd.DataFrame(
+        {"protocol": ["p", "p", "q", "q"], "method": ["a", "b", "a", "b"], "rmse": [1.0, 2.0, 3.0, 4.0]}
+    )
+    rows["rmse_low"], rows["rmse_high"] = rows["rmse"] - 0.5, rows["rmse"] + 0.25
+    (axes,) = plots.metric_intervals(rows, {"rmse": "RMSE [m]"}).axes
+    lines, points = axes.collections[::2], axes.collections[1::2]
+    assert [tuple(path[:, 0]) for line in lines for path in line.get_segments()] == [
+        (0.5, 1.25), (1.5, 2.25), (2.5, 3.25), (3.5, 4.25),
+    ]  # fmt: skip
+    assert [x for group in points for x, _ in group.get_offsets()] == [1, 2, 3, 4]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]

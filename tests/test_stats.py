@@ -7,7 +7,14 @@ import pytest
 from zdlib.errors import ZDError
 from zdlib.metrics import METRICS
 from zdlib.seg_metrics import segmentation_metrics
-from zdlib.stats import bootstrap_mean, bootstrap_segmentation, compare, interval_table, paired_difference
+from zdlib.stats import (
+    bootstrap_groups,
+    bootstrap_mean,
+    bootstrap_segmentation,
+    compare,
+    interval_table,
+    paired_difference,
+)
 
 
 def rng(seed=0):
@@ -142,6 +149,21 @@ def table(seed=0, gain=0.0):
     rows.loc[4, "pixels"] = 0
     rows.loc[4, list(METRICS)] = np.nan
     return rows
+
+
+def test_groups_of_pixels_have_the_interval_of_their_mean():
+    """With one pixel an image in a group, pooling over pixels is averaging over images."""
+    values = rng().uniform(0, 1, 40)
+    sums = np.zeros((40, 3, 5))  # columns: pixels, and sums of δ1, AbsRel, squared error, log10
+    sums[:, 0, 0], sums[:, 0, 2] = 1, values
+    sums[:20, 1, 0], sums[:20, 1, 2] = 7, 7 * 0.25
+    scenes = [f"scene {i // 4}" for i in range(40)]
+    ends = bootstrap_groups(sums, scenes, rng())
+    expected = bootstrap_mean(values, scenes, rng())
+    assert ends["abs_rel_low"][0] == pytest.approx(expected.low)
+    assert ends["abs_rel_high"][0] == pytest.approx(expected.high)
+    assert ends["abs_rel_low"][1] == ends["abs_rel_high"][1] == pytest.approx(0.25)
+    assert all(math.isnan(column[2]) for column in ends.values())
 
 
 def test_interval_table_leaves_out_empty_images():

@@ -8,15 +8,17 @@ import pytest
 import scipy.io
 import torch
 from matplotlib.figure import Figure
+from scipy.ndimage import maximum_filter
 
 from tests import rgbd
 from zdlib import gallery, protocols, study
 from zdlib.config import Profile
 from zdlib.data import classes
+from zdlib.data.ibims import IBimsReader
 from zdlib.data_summary import summarise_nyu
 from zdlib.errors import ZDError
 from zdlib.evaluate import evaluate_depth
-from zdlib.figures import picture_grid
+from zdlib.figures import INVALID, picture_grid
 from zdlib.models import build_model
 from zdlib.models.checkpoints import save_checkpoint
 from zdlib.paths import RunPaths
@@ -182,6 +184,22 @@ def test_gallery_shows_what_was_judged(nyu, made):
     assert isinstance(picture_grid(columns), Figure)
     without = gallery.views(profile, "control", paths, reader, TEST[:1], protocol)
     assert without[0].labels is None
+
+
+def test_gallery_shows_edges_and_planes_where_there_are_any(nyu, made):
+    profile, paths = made
+    reader = IBimsReader(profile.data.ibims_root)
+    seen = gallery.views(profile, "distill", paths, reader, [0], protocols.get("ibims/koch"))
+    (edges,) = gallery.edge_column(seen).pictures
+    true_only, _, both = gallery.EDGES[1]
+    is_true = ((edges == true_only) | (edges == both)).all(axis=-1)
+    assert (is_true == maximum_filter(seen[0].sample.edges, 3)).all()
+    (planes,) = gallery.plane_column(seen).pictures
+    on_a_plane = np.any([numbers > 0 for numbers, _ in seen[0].sample.planes.values()], axis=0)
+    assert ((planes != INVALID).any(axis=-1) == on_a_plane).all()
+    judged = protocols.get("nyu/standard")
+    flat = gallery.views(profile, "distill", paths, study.open_nyu(profile).readers["raw"], TEST[:1], judged)
+    assert gallery.edge_column(flat).pictures == gallery.plane_column(flat).pictures == [None]
 
 
 def test_missing_checkpoint_is_one_line(made):

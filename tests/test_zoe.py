@@ -83,8 +83,9 @@ def test_training_step_is_bitwise_repeatable_and_reaches_every_part():
             assert gradient.abs().sum() > 0, name
 
 
-def test_training_keeps_the_encoders_batch_statistics():
-    model = build_model(small(), segmentation=True).train()
+@pytest.mark.parametrize("prepare", [lambda model: model, lambda model: model.eval().train()], ids=["new", "again"])
+def test_training_keeps_the_encoders_batch_statistics(prepare):
+    model = prepare(build_model(small(), segmentation=True))
     norms = [m for m in model.encoder.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     before = [m.running_mean.clone() for m in norms]
     model(torch.rand(2, 3, 64, 96))

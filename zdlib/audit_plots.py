@@ -58,7 +58,7 @@ def excursions(table: pd.DataFrame, metrics: Sequence[str], start: str) -> Figur
     figure = new_figure(WIDTH, 0.27 * len(table) + 0.9)
     grid = np.atleast_1d(figure.subplots(1, len(metrics), sharey=True))
     for axes, metric in zip(grid, metrics, strict=True):
-        change, low, high = (table[f"{metric}_{end}"].to_numpy(float) for end in ("change", "low", "high"))
+        change, low, high = (table[f"{metric}_change{end}"].to_numpy(float) for end in ("", "_low", "_high"))
         axes.axvline(0, color=GREY, linewidth=0.8)
         axes.hlines(places, low, high, color=GREY, linewidth=1.2)
         axes.scatter(change, places, s=22, color=_colours(change, metric), zorder=3)

@@ -24,6 +24,7 @@ from zdlib.errors import ZDError
 from zdlib.metrics import METRICS, depth_metrics, distance_bins, group_metrics, group_sums
 from zdlib.models.memory import keep_freed_memory
 from zdlib.seg_metrics import VOID, confusion_matrix, segmentation_metrics
+from zdlib.stats import bootstrap_groups, bootstrap_segmentation, interval_ends
 
 # Sizes may differ from map to map, hence no named axes.
 Image = UInt8[np.ndarray, "_ _ 3"]
@@ -192,6 +193,11 @@ class SegmentationScores:
         """Metrics of the confusion matrix summed over all images, as is usual for mIoU."""
         return segmentation_metrics(self.matrices.sum(axis=0))
 
+    def interval_ends(self) -> dict[str, float]:
+        """`<metric>_low` and `<metric>_high` of each metric: 95 %, by bootstrap over scenes."""
+        scenes = self.per_image["scene"].tolist()
+        return interval_ends(bootstrap_segmentation(self.matrices, scenes, np.random.default_rng(0)))
+
 
 def evaluate_segmentation(
     predictions: LabelMaps, reader: Reader, frames: FrameNumbers, trained_on: FrameNumbers = ()
@@ -240,16 +246,21 @@ def depth_by_distance(
     protocol: protocols.Protocol,
     edges: Sequence[int] | Sequence[float] = tuple(range(11)),
 ) -> pd.DataFrame:
-    """Errors pooled over the pixels of each distance bin: `from_m, to_m, pixels, delta1, abs_rel, rmse, log10`."""
+    """Errors pooled over the pixels of each distance bin: `from_m, to_m, pixels, delta1, abs_rel, rmse, log10`.
+
+    Of each metric the ends of its 95 % bootstrap interval over scenes follow: `delta1_low`, `delta1_high`, ….
+    """
     n = len(edges) - 1
-    sums = _grouped(predictions, readers, frames, protocol, lambda sample: distance_bins(sample.depth, edges), n)
-    return pd.DataFrame({"from_m": edges[:-1], "to_m": edges[1:], **group_metrics(sums)}).astype({"pixels": "int64"})
+    pooled = _pooled(predictions, readers, frames, protocol, lambda sample: distance_bins(sample.depth, edges), n)
+    return pd.DataFrame({"from_m": edges[:-1], "to_m": edges[1:], **pooled}).astype({"pixels": "int64"})
 
 
 def depth_by_class(
     predictions: DepthMaps, readers: Readers, frames: FrameNumbers, protocol: protocols.Protocol
 ) -> pd.DataFrame:
     """Errors pooled over the pixels of each semantic class: `class, pixels, delta1, abs_rel, rmse, log10`.
+
+    Of each metric the ends of its 95 % bootstrap interval over scenes follow: `delta1_low`, `delta1_high`, ….
 
     Raises:
         ZDError: a frame has no labels.
@@ -260,22 +271,24 @@ def depth_by_class(
             raise ZDError(f"{sample.name}: has no labels: errors by class need a data set in NYU's layout")
         return sample.labels
 
-    sums = _grouped(predictions, readers, frames, protocol, labels, N_CLASSES)
-    return pd.DataFrame({"class": CLASS_NAMES, **group_metrics(sums)}).astype({"pixels": "int64"})
+    pooled = _pooled(predictions, readers, frames, protocol, labels, N_CLASSES)
+    return pd.DataFrame({"class": CLASS_NAMES, **pooled}).astype({"pixels": "int64"})
 
 
-def _grouped(
+def _pooled(
     predictions: DepthMaps,
     readers: Readers,
     frames: FrameNumbers,
     protocol: protocols.Protocol,
     groups: Callable[[Sample], Integer[np.ndarray, "h w"]],
     n_groups: int,
-) -> Float64[np.ndarray, "n_groups 5"]:
-    total = np.zeros((n_groups, 5))
+) -> dict[str, Float64[np.ndarray, " n_groups"]]:
+    sums, scenes = [], []
     for _, sample, pred, valid in _judged(predictions, readers, frames, protocol):
-        total += group_sums(pred, sample.depth, valid, groups(sample), n_groups)
-    return total
+        sums.append(group_sums(pred, sample.depth, valid, groups(sample), n_groups))
+        scenes.append(sample.scene)
+    of_images = np.array(sums)
+    return group_metrics(of_images.sum(axis=0)) | bootstrap_groups(of_images, scenes, np.random.default_rng(0))
 
 
 def _judged(

@@ -112,12 +112,12 @@ def depth_picture(
     valid: Bool[np.ndarray, "h w"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Metric depth in inferno from `near` to `far` metres; pixels without a value (or not `valid`) in light grey."""
-    return _paint(depth, Normalize(near, far), DEPTH_MAP, (depth > 0) if valid is None else valid)
+    return paint(depth, Normalize(near, far), DEPTH_MAP, (depth > 0) if valid is None else valid)
 
 
 def relative_picture(relative: Float32[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """Relative (inverse-like) depth, stretched to its own range; near is dark, far is bright, as for metric depth."""
-    return _paint(relative, Normalize(float(relative.min()), float(relative.max()) + 1e-12), DEPTH_MAP.reversed(), None)
+    return paint(relative, Normalize(float(relative.min()), float(relative.max()) + 1e-12), DEPTH_MAP.reversed(), None)
 
 
 def error_picture(
@@ -128,12 +128,13 @@ def error_picture(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Absolute relative error |d − d̂|/d from 0 to `limit`; pixels outside `valid` in light grey."""
     relative = np.abs(prediction - depth) / np.where(valid, depth, 1)
-    return _paint(relative.astype(np.float32), Normalize(0, limit), ERROR_MAP, valid)
+    return paint(relative.astype(np.float32), Normalize(0, limit), ERROR_MAP, valid)
 
 
-def _paint(
+def paint(
     values: np.ndarray, norm: Normalize, colours: Colormap, valid: np.ndarray | None
 ) -> UInt8[np.ndarray, "h w 3"]:
+    """Numbers as colours; pixels outside `valid` in light grey."""
     picture = np.round(colours(norm(values))[..., :3] * 255).astype(np.uint8)
     if valid is not None:
         picture[~valid] = INVALID

@@ -5,22 +5,35 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
+from matplotlib.colors import Normalize, to_rgb
+from scipy.ndimage import maximum_filter
 
 from zdlib.config import Profile
 from zdlib.data.classes import colourise
+from zdlib.data.ibims import IBimsSample
 from zdlib.data.sample import Sample
 from zdlib.evaluate import Reader, predict_labels, predict_relative
 from zdlib.figures import (
+    COLOURS,
+    ERROR_MAP,
     Column,
+    Scale,
     depth_picture,
     error_picture,
     error_scale,
     metric_scale,
+    paint,
     relative_picture,
 )
+from zdlib.ibims_metrics import depth_edges, planarity_errors
 from zdlib.paths import RunPaths
 from zdlib.protocols import Protocol, resize
 from zdlib.study import load_run, predict_run
+
+EDGES = (
+    ("true edge only", "predicted edge only", "both"),
+    np.array([np.round(255 * np.array(to_rgb(colour))) for colour in COLOURS[:3]], np.uint8),
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,11 @@ class View:
     metric: Float32[np.ndarray, "h w"]
     valid: Bool[np.ndarray, "h w"]
     labels: UInt8[np.ndarray, "h w"] | None
+
+    @property
+    def edges(self) -> Bool[np.ndarray, "h w"] | None:
+        """True occlusion edges; None where the data set has none."""
+        return self.sample.edges if isinstance(self.sample, IBimsSample) else None
 
 
 def views(
@@ -87,3 +105,35 @@ def label_columns(seen: Sequence[View]) -> list[Column]:
     true = [None if v.sample.labels is None else colourise(v.sample.labels) for v in seen]
     predicted = [None if v.labels is None else colourise(v.labels) for v in seen]
     return [Column("labels", true), Column("predicted", predicted)]
+
+
+def edge_column(seen: Sequence[View]) -> Column:
+    """Occlusion edges over the darkened image, a pixel wider than they are; colours as in `EDGES`."""
+    return Column("depth edges", [None if v.edges is None else _edge_picture(v, v.edges) for v in seen])
+
+
+def _edge_picture(view: View, edges: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    true, predicted = (maximum_filter(e, 3) for e in (edges, depth_edges(view.metric)))
+    picture = (0.35 * view.sample.image).astype(np.uint8)
+    for colour, mask in zip(EDGES[1], (true & ~predicted, predicted & ~true, true & predicted), strict=True):
+        picture[mask] = colour
+    return picture
+
+
+def plane_column(seen: Sequence[View], limit: float = 20.0) -> Column:
+    """Annotated walls, floors and table tops, coloured by the angle between the predicted plane and the true one.
+
+    Light grey: no plane, or one of less than 5 % of the image, which iBims-1's authors leave out.
+    """
+    return Column("planes", [_plane_picture(v, limit) for v in seen], Scale(0.0, limit, "angle [°]", ERROR_MAP))
+
+
+def _plane_picture(view: View, limit: float) -> UInt8[np.ndarray, "h w 3"] | None:
+    sample = view.sample
+    if not isinstance(sample, IBimsSample) or sample.calib is None:
+        return None
+    angles = np.full(sample.depth.shape, np.nan, np.float32)
+    for numbers, paras in sample.planes.values():
+        for error in planarity_errors(view.metric, sample.depth, view.valid, numbers, paras, sample.calib.T):
+            angles[numbers == error["plane"]] = error["pe_orientation"]
+    return paint(np.nan_to_num(angles), Normalize(0.0, limit), ERROR_MAP, np.isfinite(angles))

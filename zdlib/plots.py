@@ -219,7 +219,8 @@ def error_by_distance(errors: Mapping[str, pd.DataFrame], quantities: Mapping[st
     """Error against true distance, one panel a quantity; grey bars give each bin's share of the pixels.
 
     Args:
-        errors: run's title to a frame with `from_m`, `to_m`, `pixels` and the quantities.
+        errors: run's title to a frame with `from_m`, `to_m`, `pixels` and the quantities; of a quantity with `…_low`
+            and `…_high` the interval is shaded.
         quantities: column to axis label.
     """
     figure = new_figure(WIDTH, 2.6)
@@ -244,6 +245,9 @@ def error_by_distance(errors: Mapping[str, pd.DataFrame], quantities: Mapping[st
             axes.plot(
                 middle, seen[column], LINES[index], color=COLOURS[index], marker=MARKERS[index], ms=3.5, label=name
             )
+            if f"{column}_low" in seen:
+                ends = seen[f"{column}_low"], seen[f"{column}_high"]
+                axes.fill_between(middle, *ends, color=COLOURS[index], alpha=0.15, linewidth=0)
         axes.set_xlabel("true distance [m]")
         axes.set_ylabel(label)
         axes.set_ylim(bottom=0)
@@ -277,6 +281,32 @@ def by_class(values: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) 
         axes.set_xlim(left=0)
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=max(len(labels), 1))
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def metric_intervals(rows: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
+    """Means with their intervals, one panel a quantity, a row a method, a colour a protocol.
+
+    Args:
+        rows: `protocol`, `method`, and each quantity with its `…_low` and `…_high`.
+        quantities: column to axis label.
+    """
+    methods, names = rows["method"].unique().tolist(), rows["protocol"].unique().tolist()
+    figure = new_figure(WIDTH, 0.7 + 0.13 * len(methods) * (len(names) + 1))
+    grid = np.atleast_1d(figure.subplots(1, len(quantities), sharey=True))
+    for axes, (column, label) in zip(grid, quantities.items(), strict=True):
+        for index, name in enumerate(names):
+            seen = rows[rows["protocol"] == name]
+            places = seen["method"].map(methods.index) + (index - (len(names) - 1) / 2) / (len(names) + 1)
+            axes.hlines(places, seen[f"{column}_low"], seen[f"{column}_high"], color=COLOURS[index], linewidth=1.4)
+            axes.scatter(seen[column], places, s=18, marker=MARKERS[index], color=COLOURS[index], label=name, zorder=3)
+        axes.set_xlabel(label)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.grid(False, axis="y")
+    grid[0].set_yticks(range(len(methods)), methods)
+    grid[0].set_ylim(len(methods) - 0.5, -0.5)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(names))
     return figure
 
 

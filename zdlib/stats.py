@@ -5,7 +5,7 @@ Miller, 2008) and what is exchanged between two models (a permutation test on cl
 clusters are too narrow; the number of clusters is therefore always given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float64, Int64
 
 from zdlib.errors import ZDError
-from zdlib.metrics import METRICS
+from zdlib.metrics import METRICS, group_metrics
 from zdlib.seg_metrics import segmentation_metrics
 
 RESAMPLES = 2000
@@ -108,6 +108,36 @@ def bootstrap_segmentation(
     }
 
 
+def bootstrap_groups(
+    sums: Float64[np.ndarray, "n groups 5"],
+    clusters: Sequence[str] | None,
+    rng: np.random.Generator,
+    level: float = 0.95,
+) -> dict[str, Float64[np.ndarray, " groups"]]:
+    """Ends of the intervals of metrics that are pooled over the pixels of groups (classes, distance bins).
+
+    Args:
+        sums: `zdlib.metrics.group_sums` of each image.
+        clusters: the scene of each image; None or "" takes an image for a cluster of its own.
+        rng: where resamples are drawn from.
+        level: coverage aimed at.
+
+    Returns:
+        `<metric>_low` and `<metric>_high`; NaN for a group without a pixel.
+    """
+    member = _members(clusters, len(sums))
+    totals = np.zeros((int(member.max()) + 1, *sums.shape[1:]))
+    np.add.at(totals, member, sums)
+    resampled = group_metrics(np.tensordot(_resample(len(totals), rng), totals, axes=1))
+    del resampled["pixels"]
+    ends: dict[str, Float64[np.ndarray, " groups"]] = {}
+    for name, values in resampled.items():
+        intervals = [_interval(0.0, column, len(sums), len(totals), level) for column in values.T]
+        ends[f"{name}_low"] = np.array([i.low for i in intervals])
+        ends[f"{name}_high"] = np.array([i.high for i in intervals])
+    return ends
+
+
 def paired_difference(
     first: Float64[np.ndarray, " n"],
     second: Float64[np.ndarray, " n"],
@@ -159,6 +189,11 @@ def interval_table(
         for column in columns
     ]
     return pd.DataFrame(rows)
+
+
+def interval_ends(intervals: Mapping[str, Interval]) -> dict[str, float]:
+    """`<name>_low` and `<name>_high` of each, as tables keep them beside `<name>`."""
+    return {f"{name}_{end}": getattr(i, end) for name, i in intervals.items() for end in ("low", "high")}
 
 
 def compare(

@@ -35,12 +35,12 @@ from zdlib.evaluate import (
 )
 from zdlib.ibims_evaluate import evaluate_ibims
 from zdlib.ibims_metrics import DISTANCE_EDGES
-from zdlib.io import write_csv
+from zdlib.io import sha256, write_csv
 from zdlib.models import ZoeDepth
 from zdlib.models.checkpoints import load_checkpoint
 from zdlib.paths import RunPaths, resolve
 from zdlib.recipes import RECIPES, Recipe
-from zdlib.stats import compare
+from zdlib.stats import compare, interval_table
 
 NYU_PROTOCOLS = ("nyu/standard", "nyu/standard-291", "nyu/published", "nyu/published-291")
 IBIMS_PROTOCOLS = ("ibims/zoedepth", "ibims/published")
@@ -213,7 +213,8 @@ def ibims_study(profile: Profile, paths: RunPaths) -> Study:
         write_csv(paths.per_image / f"ibims_geometry_{key}.csv", scores.per_image)
         write_csv(paths.per_image / f"ibims_planes_{key}.csv", scores.planes)
         counts = {"images": len(frames), "planes": len(scores.planes)}
-        geometry.append({"method": run.title, "data": profile.data.ibims_name, **counts, **scores.summary()})
+        numbers = scores.summary() | scores.interval_ends()
+        geometry.append({"method": run.title, "data": profile.data.ibims_name, **counts, **numbers})
         by_distance[run.title] = depth_by_distance(maps, reader, frames, protocols.get("ibims/koch"), DISTANCE_EDGES)
     return Study(pd.DataFrame(rows), by_distance=by_distance, geometry=pd.DataFrame(geometry))
 
@@ -244,11 +245,23 @@ def per_image_path(paths: RunPaths, protocol: str, key: str) -> Path:
     return paths.per_image / f"{protocol.replace('/', '_')}_{key}.csv"
 
 
+def weights_note(profile: Profile, paths: RunPaths) -> str:
+    """Which weights a table's rows come from, for its caption: the checkpoint files' SHA-256, shortened."""
+    files = {run.title: paths.checkpoints / f"{key}.safetensors" for key, run in profile.runs.items()}
+    return "Weights (SHA-256): " + ", ".join(f"{title} {sha256(path)[:12]}" for title, path in files.items()) + "."
+
+
 def spread_frames(paths: RunPaths, protocol: str, key: str, count: int) -> list[int]:
     """Frames at evenly spaced ranks of a run's AbsRel, from its best image to its worst: nobody picked them."""
-    table = pd.read_csv(per_image_path(paths, protocol, key)).query("pixels > 0").sort_values(["abs_rel", "frame"])
-    ranks = np.linspace(0, len(table) - 1, min(count, len(table))).round().astype(int)
-    return table["frame"].iloc[ranks].tolist()
+    frames = per_image_ranks(paths, protocol, key)
+    ranks = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    return [frames[rank] for rank in ranks]
+
+
+def per_image_ranks(paths: RunPaths, protocol: str, key: str) -> list[int]:
+    """A run's frames from its lowest AbsRel to its highest."""
+    table = pd.read_csv(per_image_path(paths, protocol, key)).query("pixels > 0")
+    return table.sort_values(["abs_rel", "frame"])["frame"].tolist()
 
 
 def quoted(dataset: str) -> pd.DataFrame:
@@ -266,7 +279,8 @@ def quoted(dataset: str) -> pd.DataFrame:
 def with_quoted(study: Study, dataset: str) -> pd.DataFrame:
     """Our rows (`source` is "this run") above the published ones, protocol by protocol, in the tables' columns."""
     rows = pd.concat([study.depth.assign(source="this run"), quoted(dataset)], ignore_index=True)
-    columns = ["protocol", "data", "method", "images", "trained_on", *TABLE_METRICS, "params_m", "source"]
+    metrics = [f"{metric}{end}" for metric in TABLE_METRICS for end in ("", "_low", "_high")]
+    columns = ["protocol", "data", "method", "images", "trained_on", *metrics, "params_m", "source"]
     order = {name: i for i, name in enumerate(protocols.PROTOCOLS)}
     rows = rows[columns].sort_values("protocol", key=lambda names: names.map(order), kind="stable")
     return rows.reset_index(drop=True)
@@ -286,11 +300,13 @@ def _row(
 ) -> dict[str, Any]:
     """One line of the depth table; the images behind it go to a file."""
     summary = summarise(per_image)
+    intervals = interval_table(per_image, np.random.default_rng(0)).set_index("metric")
+    ends = {f"{metric}_{end}": intervals.loc[metric, end] for metric in intervals.index for end in ("low", "high")}
     write_csv(per_image_path(paths, summary["protocol"], key), per_image)
     share = 100 * summary["trained_on"] / max(summary["images"], 1)
     metrics = {k: v for k, v in summary.items() if k not in ("protocol", "images", "trained_on", "skipped")}
     row = {"protocol": summary["protocol"], "method": title, "data": data, "images": summary["images"]}
-    return {**row, "trained_on": share, **metrics, "params_m": params_m}
+    return {**row, "trained_on": share, **metrics, **ends, "params_m": params_m}
 
 
 def _segmentation(
@@ -303,8 +319,12 @@ def _segmentation(
     labels = predict_labels(run.model, images, run.recipe.void, profile.evaluate.batch_size)
     scores = evaluate_segmentation(dict(zip(test, labels, strict=True)), reader, test, run.seen)
     write_csv(paths.per_image / f"nyu_segmentation_{key}.csv", scores.per_image)
-    summary = scores.summary()
-    total = {name: summary[name] for name in ("miou", "pixel_accuracy", "mean_accuracy")}
+    summary = scores.summary() | scores.interval_ends()
+    total = {
+        f"{name}{end}": summary[f"{name}{end}"]
+        for name in ("miou", "pixel_accuracy", "mean_accuracy")
+        for end in ("", "_low", "_high")
+    }
     trained = 100 * float(scores.per_image["trained_on"].mean())
     row = {"method": run.title, "data": profile.data.nyu_name, "images": len(test), "trained_on": trained, **total}
     matrix = scores.matrices.sum(axis=0).astype(float)
@@ -313,7 +333,7 @@ def _segmentation(
             "method": run.title,
             "class": CLASS_NAMES[1:],
             "share": 100 * matrix[1:].sum(axis=1) / matrix.sum(),
-            "iou": [summary[f"iou_{name}"] for name in CLASS_NAMES[1:]],
+            **{f"iou{end}": [summary[f"iou_{name}{end}"] for name in CLASS_NAMES[1:]] for end in ("", "_low", "_high")},
         }
     )
     return row, per_class

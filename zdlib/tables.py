@@ -9,7 +9,6 @@ import html
 import re
 import sys
 from collections.abc import Hashable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,8 +51,6 @@ HEADERS = {
     "delta1_change": "Δ δ1",
     "abs_rel_change": "Δ AbsRel",
     "rmse_change": "Δ RMSE [m]",
-    "delta1_low": "95 % from",
-    "delta1_high": "to",
 }
 HIGHER = {"delta1", "delta2", "delta3", "iou", "miou", "pixel_accuracy", "mean_accuracy", "dde_0", "boundary_f1"}
 LOWER = {"abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog"}
@@ -67,7 +64,11 @@ _DECIMALS |= {
     "pe_flatness": 1,
     "pe_orientation": 1,
 }
-_DECIMALS |= dict.fromkeys(("delta1_change", "delta1_low", "delta1_high", "abs_rel_change", "rmse_change"), 4)
+_DECIMALS |= dict.fromkeys(("delta1_change", "abs_rel_change", "rmse_change"), 4)
+INTERVAL_NOTE = (
+    "± is half of the 95 % interval by bootstrap over scenes (images, where a data set names none); both its ends are "
+    "in the stored table. It knows nothing of the randomness of training."
+)
 
 # The README's headline tables, in order.
 README_TABLES = ("nyu_depth", "nyu_against_control", "nyu_segmentation", "ibims_depth")
@@ -105,7 +106,8 @@ def save_table(
     """Write `results/<profile>/tables/<name>.csv` and `.json`, and give the table to show.
 
     Args:
-        frame: one row a line of the table; metric columns by their machine names (`HEADERS`).
+        frame: one row a line of the table; metric columns by their machine names (`HEADERS`). Where `<m>_low` and
+            `<m>_high` stand beside `<m>`, half their distance is shown after it, and the caption explains it.
         name: file name without suffix.
         paths: where the profile's results go.
         caption: what it shows, on which data, and where quoted rows come from.
@@ -117,6 +119,8 @@ def save_table(
         ZDError: the folder cannot be written, or the disk is full.
     """
     frame = frame.reset_index(drop=True)
+    if _intervals(frame):
+        caption = f"{caption} {INTERVAL_NOTE}"
     write_csv(paths.tables / f"{name}.csv", frame)
     rows = [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
     content = {"name": name, "caption": caption, "columns": list(frame.columns), "rows": rows}
@@ -129,14 +133,11 @@ def style(
     frame: pd.DataFrame, name: str, caption: str, compare: Sequence[str] | None = None, hide: Sequence[str] = ()
 ) -> Table:
     """A table as the notebooks show it: caption above, no index, three decimals, best comparable values in bold."""
-    best = best_cells(frame, compare)
-    best, frame = best[:, ~frame.columns.isin(hide)], frame.drop(columns=list(hide))
-    styler: Any = Table(frame).hide(axis="index").set_caption(html.escape(caption)).set_uuid(name)
-    for column in frame.columns:
-        styler = styler.format(partial(cell, column=column), subset=[column], escape="html")
+    texts, best, numeric = _shown(frame, compare, hide)
+    styler: Any = Table(texts).hide(axis="index").set_caption(html.escape(caption)).set_uuid(name)
+    styler = styler.format(escape="html")
     styler = styler.apply(lambda _: np.where(best, "font-weight: bold", ""), axis=None)
-    numeric = [c for c in frame.columns if pd.api.types.is_numeric_dtype(frame[c]) and frame[c].dtype != bool]
-    aligned = {"left": [c for c in frame.columns if c not in numeric], "right": numeric}
+    aligned = {"left": [c for c in texts.columns if c not in numeric], "right": numeric}
     for side, columns in aligned.items():
         styler = styler.set_properties(subset=columns, **{"text-align": side})
     styler = styler.set_table_styles(
@@ -183,16 +184,38 @@ def cell(value: Any, column: Hashable) -> str:
     return str(value)
 
 
+def _intervals(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """The columns that have an interval beside them, and the columns of its ends."""
+    ends = {str(column): (f"{column}_low", f"{column}_high") for column in frame.columns}
+    return {column: pair for column, pair in ends.items() if set(pair) <= set(frame.columns)}
+
+
+def _shown(
+    frame: pd.DataFrame, compare: Sequence[str] | None, hide: Sequence[str]
+) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+    """A table's texts, which of them are bold, and the columns that hold numbers."""
+    intervals = _intervals(frame)
+    hidden = {*hide, *(end for pair in intervals.values() for end in pair)}
+    columns = [str(c) for c in frame.columns if c not in hidden]
+    texts = {c: [cell(value, c) for value in frame[c].tolist()] for c in columns}
+    for column in intervals.keys() & texts.keys():
+        half = (frame[intervals[column][1]].astype(float) - frame[intervals[column][0]].astype(float)) / 2
+        texts[column] = [
+            text if np.isnan(h) else f"{text} ± {cell(h, column)}"
+            for text, h in zip(texts[column], half.tolist(), strict=True)
+        ]
+    numeric = [c for c in columns if pd.api.types.is_numeric_dtype(frame[c]) and frame[c].dtype != bool]
+    best = best_cells(frame, compare)[:, frame.columns.isin(columns)]
+    return pd.DataFrame(texts, columns=columns), best, numeric
+
+
 def markdown(table: dict[str, Any]) -> str:
     """A stored table (`<name>.json`) as GitHub's Markdown, best comparable values in bold, caption below."""
     frame = pd.DataFrame(table["rows"], columns=table["columns"])
-    best = best_cells(frame, table["compare"])
-    best, frame = best[:, ~frame.columns.isin(table["hide"])], frame.drop(columns=table["hide"])
-    numeric = [pd.api.types.is_numeric_dtype(frame[c]) for c in frame.columns]
-    lines = ["| " + " | ".join(map(_header, frame.columns)) + " |"]
-    lines.append("|" + "|".join("---:" if number else "---" for number in numeric) + "|")
-    for row, marks in zip(table["rows"], best, strict=True):
-        texts = [cell(row[c], c) for c in frame.columns]
+    shown, best, numeric = _shown(frame, table["compare"], table["hide"])
+    lines = ["| " + " | ".join(map(_header, shown.columns)) + " |"]
+    lines.append("|" + "|".join("---:" if column in numeric else "---" for column in shown.columns) + "|")
+    for texts, marks in zip(shown.to_numpy(), best, strict=True):
         lines.append("| " + " | ".join(f"**{t}**" if m else t for t, m in zip(texts, marks, strict=True)) + " |")
     return "\n".join(lines) + f"\n\n*{table['caption']}*\n"
 

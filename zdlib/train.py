@@ -129,7 +129,6 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
     pool_batch_norm(model)
     freeze_unreached(model)
-    model.train()  # the encoder's batch normalisation stays as pre-trained from the first step on
     # A segmentation head drew numbers that a control did not; and each process drops its own paths.
     _seed_everything(run.seed + accelerator.process_index)
     order = torch.Generator().manual_seed(run.seed)

@@ -304,7 +304,7 @@ def path_table(path: Sequence[Counted], metrics: Sequence[str] = SHOWN) -> pd.Da
 def excursion_table(
     start: Counted, excursions: Sequence[Counted], rng: np.random.Generator, metrics: Sequence[str] = SHOWN
 ) -> pd.DataFrame:
-    """One row a change: `change`, `images`, `trained_on`, and for each metric its value, `…_change`, `…_low`, `…_high`.
+    """One row a change: `change, images, trained_on`; each metric, `…_change`, `…_change_low` and `…_change_high`.
 
     The last two end the 95 % interval of the change by bootstrap over scenes; there is none where the frames differ
     from the start's, or where pixels are pooled.
@@ -323,7 +323,8 @@ def excursion_table(
                 interval = paired_difference(a, b, start.per_image.loc[both, "scene"].tolist(), rng).interval
                 low, high = interval.low, interval.high
             change = values[metric] - first[metric]
-            row |= {metric: values[metric], f"{metric}_change": change, f"{metric}_low": low, f"{metric}_high": high}
+            ends = {f"{metric}_change{end}": value for end, value in (("", change), ("_low", low), ("_high", high))}
+            row |= {metric: values[metric], **ends}
         rows.append(row)
     return pd.DataFrame(rows)
 

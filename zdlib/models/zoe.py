@@ -126,4 +126,4 @@ def build_model(config: ModelConfig, segmentation: bool = False) -> ZoeDepth:
     model = ZoeDepth(Architecture.model_validate(description), segmentation)
     if not built_in:
         load_weights(model, resolve(weights))
-    return model
+    return model.train()  # a module begins in training mode, but with the encoder's batch normalisation in it too
