@@ -6,13 +6,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nano import nano, stir
+from tiny_models import ENCODERS, enliven, tiny_model
 from torch import nn
 
 from zdlib.bench_reference import PlainZoeDepth
 from zdlib.errors import ZDError
 from zdlib.models import create_model
 from zdlib.models.attention import Linear, Remembered, fast_linears, linear, offset_bias
+
+BEIT, _, SWIN = ENCODERS
 
 
 def worst(found: torch.Tensor, expected: torch.Tensor) -> float:
@@ -63,10 +65,10 @@ def test_linear_is_the_same_layer():
 
 @pytest.mark.parametrize(
     ("encoder", "image"),
-    [("swinv2_nano", (64, 64)), ("swinv2_nano", (96, 160)), ("beit_nano", (64, 64)), ("beit_nano", (96, 160))],
+    [(SWIN, (64, 64)), (SWIN, (96, 160)), (BEIT, (64, 64)), (BEIT, (96, 160))],
 )
 def test_equals_the_plain_path_with_gradients(encoder, image):
-    model = nano(encoder, input_size=image).double()  # in float32, noise of 1e-3 in the smallest gradients
+    model = tiny_model(encoder, input_size=image).double()  # in float32, noise of 1e-3 in the smallest gradients
     plain = PlainZoeDepth(model)
     images = torch.rand(2, 3, *image, dtype=torch.float64)
     expected = plain(images)
@@ -87,8 +89,8 @@ def test_equals_the_plain_path_with_gradients(encoder, image):
 
 
 def test_bfloat16_is_near():
-    for encoder in ("swinv2_nano", "beit_nano"):
-        model = nano(encoder)
+    for encoder in (SWIN, BEIT):
+        model = tiny_model(encoder)
         images = torch.rand(1, 3, 64, 64)
         with torch.no_grad():
             exact = model(images).metric_depth
@@ -99,7 +101,7 @@ def test_bfloat16_is_near():
 
 
 def test_the_shift_mask_is_used():
-    model = nano("swinv2_nano")
+    model = tiny_model(SWIN)
     images = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         before = model(images).metric_depth
@@ -136,7 +138,9 @@ def replaced(model):
 
 
 def loaded(model):
-    model.load_state_dict(stir(copy.deepcopy(model)).state_dict())
+    other = copy.deepcopy(model)
+    enliven(other, seed=1)
+    model.load_state_dict(other.state_dict())
 
 
 def trained(model):
@@ -170,7 +174,7 @@ def elsewhere(model):
     [in_place, through_data, replaced, loaded, trained, other_sizes, other_type, other_type_and_back, elsewhere],
 )
 def test_nothing_is_remembered_too_long(change):
-    model = nano("swinv2_nano")
+    model = tiny_model(SWIN)
     with torch.no_grad():
         first = model(IMAGES).metric_depth
         assert torch.equal(model(IMAGES).metric_depth, first)
@@ -206,7 +210,7 @@ def test_a_value_is_made_once_and_never_with_gradients():
 
 
 def test_what_is_kept_is_small():
-    model = nano("swinv2_nano")
+    model = tiny_model(SWIN)
     with torch.no_grad():
         model(IMAGES)
     kept = sum(m._last[2].numel() for m in model.encoder._tables)

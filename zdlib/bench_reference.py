@@ -51,6 +51,7 @@ class PlainZoeDepth(nn.Module):
         self.model = model
         self.trunk = timm.create_model(config.encoder)
         self.trunk.load_state_dict(model.encoder.model.state_dict(keep_vars=True), assign=True)
+        self.trunk.to(next(model.parameters()).dtype)
         self.train(model.training)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h2 w2"]:

@@ -7,6 +7,7 @@ block's bias is copied out of its table in runs of h·w values, which takes a tw
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -152,9 +153,17 @@ def swin_block(block: Any, x: Float[Tensor, "b h w c"], bias: Float[Tensor, "hea
 def position_table(block: Any) -> Float[Tensor, "heads h2 w2"]:
     """SwinV2's table of biases: 16·sigmoid(MLP(offset)), the offset on a logarithmic scale (Liu et al., eq. 3-4)."""
     attention = block.attn
-    with torch.autocast(attention.proj.weight.device.type, enabled=False):
-        table = 16 * attention.cpb_mlp(attention.relative_coords_table).sigmoid()  # 1 2h-1 2w-1 heads
-    return table[0].permute(2, 0, 1).contiguous()
+    weight = attention.cpb_mlp[0].weight
+    sides = []
+    for n, trained in zip(attention.window_size, attention.pretrained_window_size, strict=True):
+        offset = torch.arange(1 - n, n, dtype=torch.double) * 8 / max((trained or n) - 1, 1)
+        sides.append(offset.sign() * (offset.abs() + 1).log2() / 3)
+    # Not timm's own constant, which loses digits for good when a model is once made bfloat16.
+    offsets = torch.stack(torch.meshgrid(*sides, indexing="ij"), dim=-1).to(weight)  # 2h-1 2w-1 2
+    known = torch.amp.is_autocast_available(weight.device.type)
+    with torch.autocast(weight.device.type, enabled=False) if known else nullcontext():
+        table = 16 * attention.cpb_mlp(offsets).sigmoid()  # 2h-1 2w-1 heads
+    return table.permute(2, 0, 1).contiguous()
 
 
 def _window_attention(block: Any, x: Tensor, bias: Tensor) -> Tensor:
