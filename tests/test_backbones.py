@@ -49,12 +49,12 @@ def test_swin_at_a_new_size_and_back_is_unchanged():
 
 def test_swin_taps_are_timms_features():
     torch.manual_seed(0)
-    encoder = SwinEncoder("swinv2_tiny_window16_256").eval()
-    image = torch.rand(1, 3, 256, 256)
+    encoder = SwinEncoder("swin_tiny_patch4_window7_224").eval()
+    image = torch.rand(1, 3, 224, 224)
     with torch.no_grad():
         expected = encoder.model.forward_intermediates(image, intermediates_only=True)
         for level, theirs in zip(encoder(image), expected, strict=True):
-            torch.testing.assert_close(level, theirs)
+            torch.testing.assert_close(level, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_beit_equals_timm_at_the_native_size():
@@ -81,12 +81,12 @@ def test_position_index_equals_timms():
 @given(h=st.integers(1, 9), w=st.integers(1, 9))
 def test_bias_of_any_grid_is_an_interpolation(h, w):
     table = torch.rand((2 * 6 - 1) ** 2 + 3, 2)
-    bias = relative_position_bias(table, (6, 6), (h, w), relative_position_index((h, w)))
+    bias = relative_position_bias(table, (6, 6), (h, w))
     assert bias.shape == (2, 1 + h * w, 1 + h * w)
     assert bias.min() >= table.min()
     assert bias.max() <= table.max()
     if (h, w) == (6, 6):
-        assert set(bias.flatten().tolist()) == set(table.flatten().tolist())
+        assert torch.equal(bias, table[relative_position_index((h, w))].permute(2, 0, 1))
 
 
 def test_packaged_weights_are_imagenets():

@@ -1,6 +1,6 @@
 import torch
 
-from zdlib.models.dpt import resize
+from zdlib.models.bands import resize
 from zdlib.models.log_binomial import _MeanBin, binomial_basis, log_binomial_depth
 
 

@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from timm.models.swin_transformer import SwinTransformer
+from timm.models.swin_transformer_v2 import SwinTransformerV2
 from torch import Tensor, nn
 
 from zdlib.errors import ZDError
+from zdlib.models.attention import Remembered, beit_attention, fast_linears, offset_bias, position_table, swin_block
 
 STRIDES = (4, 8, 16, 32)
 
@@ -71,6 +73,18 @@ class SwinEncoder(Encoder):
         # None lets timm choose the window.
         self.window = first.window_size if isinstance(self.model, SwinTransformer) else None
         self.channels = tuple(info["num_chs"] for info in self.model.feature_info)
+        self.second = isinstance(self.model, SwinTransformerV2)
+        blocks = [block for stage in self.model.layers for block in stage.blocks]
+        self._tables = [Remembered() for _ in blocks]
+        self._drop_constants()
+        fast_linears(self.model)
+
+    def _drop_constants(self) -> None:
+        """Forget timm's index and mask of every block of a Swin V2: 84 MB in the B model, for what needs no index."""
+        if self.second:
+            for stage in self.model.layers:
+                for block in stage.blocks:
+                    block.attn_mask = block.attn.relative_position_index = None
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Normalised image → four maps."""
@@ -79,12 +93,24 @@ class SwinEncoder(Encoder):
             # Without padding, timm would shrink a window (and its table) to a coarsest map that is smaller.
             pad = None if self.window is None else min(size) // STRIDES[-1] < max(self.window)
             self.model.set_input_size(img_size=size, window_size=self.window, always_partition=pad)
+            self._drop_constants()
         x = self.model.patch_embed(x)  # b h/4 w/4 c
+        tables = iter(self._tables)
         levels = []
         for stage in self.model.layers:  # merges patches first, except the first
-            x = stage(x)
+            if self.second:
+                x = stage.downsample(x)
+                for block in stage.blocks:
+                    x = swin_block(block, x, self._bias(block, next(tables)))
+            else:
+                x = stage(x)
             levels.append(x.permute(0, 3, 1, 2))
         return levels
+
+    def _bias(self, block: Any, remembered: Remembered) -> Float[Tensor, "heads n n"]:
+        sources = list(block.attn.cpb_mlp.parameters())
+        table = remembered(lambda: position_table(block), block.window_size, sources)
+        return offset_bias(table)
 
 
 class Reassemble(nn.Module):
@@ -126,29 +152,21 @@ class BeitEncoder(Encoder):
                 strict=True,
             )
         )
+        fast_linears(self)
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Normalised image → four maps."""
         grid = x.shape[2] // 16, x.shape[3] // 16
         x = self.model.patch_embed.proj(x).flatten(2).transpose(1, 2)  # b n c
         x = torch.cat([self.model.cls_token.expand(len(x), -1, -1), x], dim=1)  # b 1+n c
-        index = relative_position_index(grid).to(x.device)
         levels: list[Tensor] = []
         for number, block in enumerate(self.model.blocks):
-            bias = relative_position_bias(block.attn.relative_position_bias_table, block.attn.window_size, grid, index)
-            x = x + block.gamma_1 * attention(block.attn, block.norm1(x), bias)
+            bias = relative_position_bias(block.attn.relative_position_bias_table, block.attn.window_size, grid)
+            x = x + block.gamma_1 * beit_attention(block.attn, block.norm1(x), bias)
             x = x + block.gamma_2 * block.mlp(block.norm2(x))
             if number in self.taps:
                 levels.append(self.reassemble[len(levels)](x, grid))
         return levels
-
-
-def attention(layer: Any, x: Float[Tensor, "b n c"], bias: Float[Tensor, "heads n n"]) -> Float[Tensor, "b n c"]:
-    """Multi-head self-attention with a bias on the scores; `layer` holds the weights (timm's BEiT attention)."""
-    qkv_bias = torch.cat([layer.q_bias, torch.zeros_like(layer.q_bias), layer.v_bias])
-    q, k, v = F.linear(x, layer.qkv.weight, qkv_bias).unflatten(2, (3, layer.num_heads, -1)).permute(2, 0, 3, 1, 4)
-    x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None].to(q.dtype))  # b heads n d
-    return layer.proj(x.transpose(1, 2).flatten(2))
 
 
 def relative_position_index(grid: tuple[int, int]) -> Int[Tensor, "n n"]:
@@ -168,15 +186,17 @@ def relative_position_index(grid: tuple[int, int]) -> Int[Tensor, "n n"]:
 
 
 def relative_position_bias(
-    table: Float[Tensor, "rows heads"], window: tuple[int, int], grid: tuple[int, int], index: Int[Tensor, "n n"]
+    table: Float[Tensor, "rows heads"], window: tuple[int, int], grid: tuple[int, int]
 ) -> Float[Tensor, "heads n n"]:
-    """The bias for a grid that need not be the `window` the table was trained at."""
+    """The bias for a grid that need not be the `window` the table was trained at; n = 1 + h·w, class token first.
+
+    The table has (2h-1)(2w-1) rows for the window's offsets, then class → patch, patch → class, class → class.
+    """
     (h, w), size = ((2 * a - 1 for a in side) for side in (window, grid))
+    image = table[:-3].T.unflatten(1, (h, w))  # heads 2h-1 2w-1
     if window != grid:
-        image = table[:-3].T.unflatten(1, (h, w))[None]  # 1 heads 2h-1 2w-1
-        image = F.interpolate(image, size=tuple(size), mode="bilinear", align_corners=False)
-        table = torch.cat([image[0].flatten(1).T, table[-3:]])
-    return table[index].permute(2, 0, 1)
+        image = F.interpolate(image[None], size=tuple(size), mode="bilinear", align_corners=False)[0]
+    return offset_bias(image, table[-3:].T)
 
 
 def build_encoder(name: str, weights: str) -> Encoder:

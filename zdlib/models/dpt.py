@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from zdlib.models.bands import resize, resized_convolution
+
 
 class DecoderFeatures(NamedTuple):
     """What the decoder hands to the heads; (H, W) is the network's input size.
@@ -21,11 +23,6 @@ class DecoderFeatures(NamedTuple):
     fine: Float[Tensor, "b 32 h w"]
     bottleneck: Float[Tensor, "b c h32 w32"]
     fused: list[Tensor]
-
-
-def resize(x: Float[Tensor, "b c h w"], size: tuple[int, ...]) -> Float[Tensor, "b c h2 w2"]:
-    """Bilinear, corners aligned, no antialiasing: the interpolation of the whole network."""
-    return x if x.shape[2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=True)
 
 
 class ResidualUnit(nn.Module):
@@ -85,7 +82,7 @@ class DPTDecoder(nn.Module):
         r2 = self.fuse[1](r3, l2, l1.shape[2:])  # b c H/4 W/4
         r1 = self.fuse[0](r2, l1, _double(l1))  # b c H/2 W/2
         half = self.out_half(r1)  # b c/2 H/2 W/2
-        fine = F.relu(self.out_fine(resize(half, _double(half))))  # b 32 H W
+        fine = resized_convolution(self.out_fine, half, _double(half))  # b 32 H W
         return DecoderFeatures(F.relu(self.out_depth(fine)), fine, l4, [r4, r3, r2, r1])
 
 

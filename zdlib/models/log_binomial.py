@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from zdlib.models.dpt import resize
+from zdlib.models.bands import resize
 
 
 def log_binomial_depth(

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from zdlib.errors import ZDError
 from zdlib.models.architecture import Architecture
-from zdlib.models.dpt import DecoderFeatures, resize
+from zdlib.models.bands import bands, resize, resize_rows
+from zdlib.models.dpt import DecoderFeatures
 from zdlib.models.log_binomial import log_binomial_depth
 from zdlib.models.router import Router, choose
 
@@ -118,12 +119,13 @@ class MetricBins(nn.Module):
         Raises:
             ZDError: a model whose domain must be labelled got no label.
         """
-        fine = features.fine
+        fine = [features.fine]
         if self.config.rel_depth_in_output:
-            fine = torch.cat([fine, self._rel_depth(features.rel_depth)], dim=1)  # b 33 H W
-        route = torch.zeros(len(fine), dtype=torch.long, device=fine.device) if domains is None else domains
+            fine.append(self._rel_depth(features.rel_depth))
+        batch, device = len(features.fine), features.fine.device
+        route = torch.zeros(batch, dtype=torch.long, device=device) if domains is None else domains
         if self.config.head == "naive":
-            return HeadOutput(F.softplus(self.output(fine, route)), None, None)
+            return HeadOutput(F.softplus(self.output(torch.cat(fine, dim=1), route)), None, None)
         x = self.conv(features.bottleneck)  # b c H/32 W/32
         logits = self.router(x) if self.router else None
         if domains is None and len(self.config.domains) > 1:
@@ -136,19 +138,29 @@ class MetricBins(nn.Module):
                 return HeadOutput(mixed, None, logits)
         return self._depth(x, fine, features, route)._replace(domain_logits=logits)
 
-    def _depth(self, x: Tensor, fine: Tensor, features: DecoderFeatures, route: Route) -> HeadOutput:
+    def _depth(self, x: Tensor, fine: list[Tensor], features: DecoderFeatures, route: Route) -> HeadOutput:
         """Bins, then at every pixel their mean under the predicted distribution."""
         centres, embedding = self.bins(x, features.fused, route)
-        size = fine.shape[2:]
+        size = fine[0].shape[2:]
         # The first layer is linear: its share that reads the embedding runs before the upsampling.
         coarse = self.output.layer(0, embedding, route, slice(self.n_fine, None), bias=False)  # b hidden H/2 W/2
-        hidden = self.output.layer(0, fine, route, slice(0, self.n_fine)) + resize(coarse, size)
+        parts = bands(len(x), max(coarse.shape[1], centres.shape[1]), size)
+        depths = [self._mean_bin(fine, coarse, centres, route, rows) for rows in parts]
+        return HeadOutput(depths[0] if len(depths) == 1 else torch.cat(depths, dim=2), centres, None)
+
+    def _mean_bin(
+        self, fine: list[Tensor], coarse: Tensor, centres: Tensor, route: Route, rows: tuple[int, int]
+    ) -> Float[Tensor, "b 1 h w"]:
+        """Depth of a band of rows."""
+        size = fine[0].shape[2:]
+        here = torch.cat([part[:, :, rows[0] : rows[1]] for part in fine], dim=1)
+        hidden = self.output.layer(0, here, route, slice(0, self.n_fine)) + resize_rows(coarse, size, rows)
         raw = self.output.layer(2, F.gelu(hidden), route)
+        if rows != (0, size[0]):
+            centres = resize_rows(centres, size, rows)
         if self.config.output == "log_binomial":
-            depth = log_binomial_depth(raw, centres, self.config.min_temperature, self.config.max_temperature)
-        else:
-            depth = (raw.softmax(1) * resize(centres, size)).sum(1, keepdim=True)
-        return HeadOutput(depth, centres, None)
+            return log_binomial_depth(raw, centres, self.config.min_temperature, self.config.max_temperature)
+        return (raw.softmax(1) * resize(centres, raw.shape[2:])).sum(1, keepdim=True)
 
     def _rel_depth(self, rel: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
         if not self.config.inverse_rel_depth:

@@ -112,12 +112,14 @@ def to_official(model: ZoeDepth) -> dict[str, Tensor]:
         for i, block in enumerate(model.encoder.model.blocks):
             tensors[f"{trunk}blocks.{i}.attn.relative_position_index"] = relative_position_index(block.attn.window_size)
     else:
-        for name, buffer in model.encoder.model.named_buffers():
-            # Of Swin V2's constants timm 0.6 stored only the masks, of Swin's also the index.
-            if name.endswith(("attn_mask", "relative_position_index")) and not (
-                name.endswith("index") and model.config.encoder.startswith("swinv2")
-            ):
-                tensors[trunk + name] = buffer.clone()
+        for i, stage in enumerate(model.encoder.model.layers):
+            for j, block in enumerate(stage.blocks):
+                prefix = f"{trunk}layers.{i}.blocks.{j}."
+                mask = block.get_attn_mask(device=block.norm1.weight.device)
+                if mask is not None:
+                    tensors[f"{prefix}attn_mask"] = mask
+                if model.config.encoder.startswith("swin_"):  # of Swin V2's constants timm 0.6 stored only the masks
+                    tensors[f"{prefix}attn.relative_position_index"] = block.attn.relative_position_index.clone()
     names = [f".{domain.name}" for domain in model.config.domains] if len(model.config.domains) > 1 else [""]
     for name in names:
         constants = f"conditional_log_binomial{name}.log_binomial_transform."

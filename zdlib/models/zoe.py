@@ -10,7 +10,8 @@ from zdlib.config import ModelConfig
 from zdlib.errors import ZDError
 from zdlib.models.architecture import Architecture
 from zdlib.models.backbones import build_encoder
-from zdlib.models.dpt import DPTDecoder, resize
+from zdlib.models.bands import resize
+from zdlib.models.dpt import DPTDecoder
 from zdlib.models.metric_bins import MetricBins
 from zdlib.models.segmentation import UNetHead
 from zdlib.paths import resolve
