@@ -7,9 +7,7 @@ the normed attractors unnormalised, and routes a batch as a whole. It has no exp
 splitter or labels, resizes nothing inside the model, and its BEiT carries no unused last normalisation.
 """
 
-import re
 import socket
-from collections import defaultdict
 
 import pytest
 import torch
@@ -18,72 +16,13 @@ from tiny_models import NATIVE, enliven
 from torch import Tensor
 from transformers import BeitConfig, ZoeDepthConfig, ZoeDepthForDepthEstimation
 
+from zdlib.errors import ZDError
 from zdlib.models import ZoeDepth, create_model
 from zdlib.models.architecture import Domain
 from zdlib.models.checkpoints import load_exactly
+from zdlib.models.huggingface import from_transformers, into_transformers
 
 NYU, KITTI = Domain(name="nyu"), Domain(name="kitti", max_depth=80.0)
-# Key there → key here. Parts of one tensor here are numbered (#0, #1, #2) and joined in this order.
-BLOCK, THEIR_BLOCK = r"encoder.model.blocks.\1.", r"backbone\.beit\.layers\.(\d)\."
-ROUTER, THEIR_ROUTER = r"head.router.layers.\1.", r"metric_head\.patch_transformer\.transformer_encoder\.(\d)\."
-RULES = (
-    (r"backbone\.beit\.embeddings\.cls_token", "encoder.model.cls_token"),
-    (r"backbone\.beit\.embeddings\.patch_embeddings\.projection\.", "encoder.model.patch_embed.proj."),
-    (THEIR_BLOCK + r"lambda_(\d)", BLOCK + r"gamma_\2"),
-    (THEIR_BLOCK + r"layernorm_before\.", BLOCK + "norm1."),
-    (THEIR_BLOCK + r"layernorm_after\.", BLOCK + "norm2."),
-    (THEIR_BLOCK + r"mlp\.", BLOCK + "mlp."),
-    (THEIR_BLOCK + r"attention\.q_proj\.weight", BLOCK + "attn.qkv.weight#0"),
-    (THEIR_BLOCK + r"attention\.k_proj\.weight", BLOCK + "attn.qkv.weight#1"),
-    (THEIR_BLOCK + r"attention\.v_proj\.weight", BLOCK + "attn.qkv.weight#2"),
-    (THEIR_BLOCK + r"attention\.([qv])_proj\.bias", BLOCK + r"attn.\2_bias"),
-    (THEIR_BLOCK + r"attention\.o_proj\.", BLOCK + "attn.proj."),
-    (
-        THEIR_BLOCK + r"relative_position_bias\.relative_position_bias_table",
-        BLOCK + "attn.relative_position_bias_table",
-    ),
-    (r"neck\.reassemble_stage\.readout_projects\.(\d)\.0\.", r"encoder.reassemble.\1.readout."),
-    (r"neck\.reassemble_stage\.layers\.(\d)\.projection\.", r"encoder.reassemble.\1.project."),
-    (r"neck\.reassemble_stage\.layers\.(\d)\.resize\.", r"encoder.reassemble.\1.resample."),
-    (r"neck\.convs\.(\d)\.", r"decoder.reduce.\1."),
-    *(
-        (rf"neck\.fusion_stage\.layers\.{3 - level}\.{theirs}", rf"decoder.fuse.{level}.{ours}")
-        for level in range(4)  # theirs starts at the coarsest
-        for theirs, ours in (
-            (r"projection\.", "project."),
-            (r"residual_layer1\.convolution(\d)", r"skip_unit.conv\1"),
-            (r"residual_layer2\.convolution(\d)", r"unit.conv\1"),
-        )
-    ),
-    (r"relative_head\.conv1\.", "decoder.out_half."),
-    (r"relative_head\.conv2\.", "decoder.out_fine."),
-    (r"relative_head\.conv3\.", "decoder.out_depth."),
-    (r"metric_head\.conv2\.", "head.conv."),
-    *(
-        (rf"metric_head\.{theirs}\.conv{number}\.", f"head.{ours}.{layer}.")
-        for number, layer in ((1, 0), (2, 2))
-        for theirs, ours in (
-            ("seed_bin_regressor", "seed_bins.0"),
-            (r"seed_bin_regressors\.nyu", "seed_bins.0"),
-            (r"seed_bin_regressors\.kitti", "seed_bins.1"),
-            ("seed_projector", "seed_projector.0"),
-            (r"projectors\.(\d)", r"projectors.\1.0"),
-            (r"attractors\.(\d)", r"refiners.\1.0"),
-            (r"attractors\.nyu\.(\d)", r"refiners.\1.0"),
-            (r"attractors\.kitti\.(\d)", r"refiners.\1.1"),
-        )
-    ),
-    (r"metric_head\.conditional_log_binomial\.mlp\.", "head.output.0."),
-    (r"metric_head\.conditional_log_binomial\.nyu\.mlp\.", "head.output.0."),
-    (r"metric_head\.conditional_log_binomial\.kitti\.mlp\.", "head.output.1."),
-    (r"metric_head\.patch_transformer\.embedding_convPxP\.", "head.router.embed."),
-    (THEIR_ROUTER + r"self_attn\.query\.(\w+)", ROUTER + r"self_attn.in_proj_\2#0"),
-    (THEIR_ROUTER + r"self_attn\.key\.(\w+)", ROUTER + r"self_attn.in_proj_\2#1"),
-    (THEIR_ROUTER + r"self_attn\.value\.(\w+)", ROUTER + r"self_attn.in_proj_\2#2"),
-    (THEIR_ROUTER + r"(self_attn\.out_proj|linear\d|norm\d)\.", ROUTER + r"\2."),
-    (r"metric_head\.mlp_classifier\.linear1\.", "head.router.classifier.0."),
-    (r"metric_head\.mlp_classifier\.linear2\.", "head.router.classifier.2."),
-)
 
 
 @pytest.fixture(autouse=True)
@@ -108,21 +47,10 @@ def theirs(domains: tuple[Domain, ...], seed: int, **changes: object) -> ZoeDept
     return model
 
 
-def mapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Their state dict under our keys; a key that no rule or more than one takes is an error."""
-    parts = defaultdict(dict)
-    for key, value in tensors.items():
-        (found,) = {re.sub(f"^{theirs}", ours, key) for theirs, ours in RULES if re.match(theirs, key)}
-        name, _, number = found.partition("#")
-        assert number not in parts[name], name
-        parts[name][number] = value
-    return {name: torch.cat([part[number] for number in sorted(part)]) for name, part in parts.items()}
-
-
 def ours(model: ZoeDepthForDepthEstimation, size: tuple[int, int], name: str, **changes: object) -> ZoeDepth:
     own = create_model(name, encoder="beit_test_patch16_64", input_size=size, keep_aspect_ratio=False, **changes)
     unused = {key: value for key, value in own.state_dict().items() if key.startswith("encoder.model.fc_norm.")}
-    load_exactly(own, mapped(model.state_dict()) | unused, "transformers")
+    load_exactly(own, from_transformers(model.state_dict(), "transformers") | unused, "transformers")
     return own
 
 
@@ -163,3 +91,20 @@ def test_two_domains_and_the_router(winner):
     assert logits.sum(0).argmax() == wanted
     # One image is a batch and an image.
     compare(reference, ours(reference, (64, 96), "zoe_nk_beit_l"), images[wanted : wanted + 1])
+
+
+def test_unknown_keys_are_named():
+    with pytest.raises(ZDError, match=r"^a file: keys that ZoeDepth in transformers does not have: b, y\.z$"):
+        from_transformers({"y.z": torch.ones(1), "metric_head.conv2.bias": torch.ones(1), "b": torch.ones(1)}, "a file")
+
+
+def test_there_and_back():
+    reference = theirs((NYU,), seed=5)
+    tensors = ours(reference, (64, 64), "zoe_beit_b").state_dict()
+    other = theirs((NYU,), seed=6)
+    into_transformers(other, tensors)
+    for key, value in reference.state_dict().items():
+        assert torch.equal(other.state_dict()[key], value), key
+    del tensors["head.conv.bias"]
+    with pytest.raises(ZDError, match=r"head\.conv\.bias: missing, or of another shape"):
+        into_transformers(other, tensors)
