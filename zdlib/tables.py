@@ -173,7 +173,7 @@ def best_cells(frame: pd.DataFrame, compare: Sequence[str] | None) -> np.ndarray
 
 def cell(value: Any, column: Hashable) -> str:
     """One value as text: three decimals for a number, thousands separated, – for nothing."""
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return "–"
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
@@ -201,7 +201,7 @@ def _shown(
     for column in intervals.keys() & texts.keys():
         half = (frame[intervals[column][1]].astype(float) - frame[intervals[column][0]].astype(float)) / 2
         texts[column] = [
-            text if np.isnan(h) else f"{text} ± {cell(h, column)}"
+            text if np.isnan(h) else f"{text}\N{NO-BREAK SPACE}±{cell(h, column).removeprefix('0')}"
             for text, h in zip(texts[column], half.tolist(), strict=True)
         ]
     numeric = [c for c in columns if pd.api.types.is_numeric_dtype(frame[c]) and frame[c].dtype != bool]
