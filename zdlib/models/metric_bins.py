@@ -12,6 +12,7 @@ from zdlib.models.architecture import Architecture
 from zdlib.models.bands import bands, resize, resize_rows
 from zdlib.models.dpt import DecoderFeatures
 from zdlib.models.log_binomial import log_binomial_depth
+from zdlib.models.memory import recomputed
 from zdlib.models.router import Router, choose
 
 Route = Int[Tensor, " b"]  # each image's domain
@@ -153,9 +154,13 @@ class MetricBins(nn.Module):
     ) -> Float[Tensor, "b 1 h w"]:
         """Depth of a band of rows."""
         size = fine[0].shape[2:]
-        here = torch.cat([part[:, :, rows[0] : rows[1]] for part in fine], dim=1)
-        hidden = self.output.layer(0, here, route, slice(0, self.n_fine)) + resize_rows(coarse, size, rows)
-        raw = self.output.layer(2, F.gelu(hidden), route)
+
+        def output(coarse: Tensor, *fine: Tensor) -> Tensor:
+            here = torch.cat([part[:, :, rows[0] : rows[1]] for part in fine], dim=1)
+            hidden = self.output.layer(0, here, route, slice(0, self.n_fine)) + resize_rows(coarse, size, rows)
+            return self.output.layer(2, F.gelu(hidden), route)
+
+        raw = recomputed(output, coarse, *fine)
         if rows != (0, size[0]):
             centres = resize_rows(centres, size, rows)
         if self.config.output == "log_binomial":
@@ -207,10 +212,10 @@ class MetricBins(nn.Module):
             shares = F.softmax(raw.unflatten(1, (bins.shape[1], 2)), dim=2)  # b k 2 h w
             return (bins[:, :, None] * shares).flatten(1, 2)
         if self.config.bin_type in ("softplus", "hybrid1"):
-            return attract(bins, F.softplus(raw), self.config)
+            return recomputed(lambda bins, raw: attract(bins, F.softplus(raw), self.config), bins, raw)
         pairs = (F.relu(raw) + 1e-3).unflatten(1, (-1, 2))  # b n 2 h w
         points = pairs[:, :, 0] / pairs.sum(2) if self.config.normalise_attractors else pairs[:, :, 0]
-        return attract(bins, points, self.config)
+        return recomputed(lambda bins, points: attract(bins, points, self.config), bins, points)
 
     def _centres(self, bins: Float[Tensor, "b k h w"], route: Route) -> Float[Tensor, "b k h w"]:
         """Metres."""
