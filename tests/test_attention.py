@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiny_models import ENCODERS, enliven, tiny_model
 from torch import nn
 
-from zdlib.bench_reference import PlainZoeDepth
+from zdlib.bench.reference import PlainZoeDepth
 from zdlib.errors import ZDError
 from zdlib.models import create_model
 from zdlib.models.attention import Linear, Remembered, fast_linears, linear, offset_bias

@@ -1,39 +1,117 @@
 """The benchmark: it times what agrees, and says what it found."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
-from zdlib import bench
+from zdlib.bench import plots, stages
+from zdlib.bench.__main__ import main
+from zdlib.bench.cases import CASES, SAVINGS, Case
+from zdlib.bench.contestants import prepare
+from zdlib.bench.reference import plain_loss
+from zdlib.bench.run import _write_weights, bench, difference, matrix_peak
 from zdlib.errors import ZDError
+from zdlib.losses import ZoeDistillLoss
+from zdlib.recipes import RECIPES
+
+SMALL = Case("small", "inference", "zoe_swin2_t", ("plain", "zdlib"), size=(64, 64))
 
 
-def test_contestants_take_turns_on_equal_depths():
-    case = bench.Case("small", "zoe_swin2_t", ("plain", "zdlib"), size=(128, 128))
-    table = bench.bench(case, rounds=2, threads=1).set_index("contestant")
+def test_contestants_take_turns_on_equal_answers():
+    table = bench(SMALL, rounds=2, threads=1).set_index("contestant")
     assert table["difference"]["plain"] == 0
-    assert 0 < table["difference"]["zdlib"] < bench.AGREEMENT
+    assert 0 < table["difference"]["zdlib"] < 1e-4
     assert table["ratio"]["plain"] == 1
     assert (table["fastest"] <= table["seconds"]).all()
     assert (table["seconds"] <= table["slowest"]).all()
-    assert (table["peak_mib"] > 0).all()
+    assert (table["ratio_low"] <= table["ratio"]).all()
+    assert (table["gflops"] > 0).all()
+    assert (table["threads"] == 1).all()
 
 
 def test_what_does_not_agree_is_not_timed(monkeypatch):
-    monkeypatch.setattr(bench, "AGREEMENT", 0.0)
-    case = bench.Case("small", "zoe_swin2_t", ("plain", "zdlib"), size=(64, 64))
-    with pytest.raises(ZDError, match=r"small: zdlib gives another depth \(.* of the range\): not timed"):
-        bench.bench(case, rounds=1, threads=1)
+    monkeypatch.setattr("zdlib.bench.run.AGREEMENT", 0.0)
+    with pytest.raises(ZDError, match=r"small: zdlib gives another answer \(difference .*\): nothing is timed"):
+        bench(SMALL, rounds=1, threads=1)
 
 
-def test_a_contestant_that_cannot_be_had_is_one_line():
-    case = bench.Case("odd", "zoe_distill_lite0", ("plain",), size=(64, 96))
-    with pytest.raises(ZDError, match="no un-optimised twin"):
-        bench.bench(case, rounds=1, threads=1)
+def test_a_contestant_that_cannot_be_had_is_one_line(tmp_path, capsys, monkeypatch):
+    odd = Case("odd", "inference", "zoe_distill_lite0", ("plain",), size=(64, 96))
+    monkeypatch.setitem(CASES, "odd", odd)
+    for name in [name for name, case in CASES.items() if case is not odd]:
+        monkeypatch.delitem(CASES, name)
+    assert main(["--group", "inference", "--rounds", "1", "-o", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("error: tf_efficientnet_lite0: no un-optimised twin for it")
+    assert list(tmp_path.iterdir()) == []
+    assert main(["--rounds", "0"]) == 1
 
 
-def test_difference_is_a_share_of_the_range():
-    assert bench._difference(np.array([1.0, 2.5]), np.array([1.0, 3.0])) == 0.25
+@pytest.mark.parametrize("contestant", [*SAVINGS[1:], "zdlib"])
+def test_every_saving_leaves_the_depth(tmp_path, contestant, monkeypatch):
+    from zdlib.models import attention
+
+    monkeypatch.setattr(attention, "linear", attention.linear)  # a contestant's own process may replace it
+    weights = tmp_path / "w.safetensors"
+    _write_weights(SMALL, weights)
+    expected = prepare(SMALL, "plain", weights)()["depth"]
+    found = prepare(SMALL, contestant, weights)()["depth"]
+    assert difference({"depth": found.numpy()}, {"depth": expected.numpy()}) < 1e-4
+
+
+def test_a_training_step_has_the_plain_loop_s_losses_and_gradients(tmp_path):
+    case = Case("small", "training", "zoe_swin2_t", ("plain", "zdlib"), (64, 64), 2, "training")
+    weights = tmp_path / "w.safetensors"
+    _write_weights(case, weights)
+    plain, ours = (prepare(case, name, weights)() for name in case.contestants)
+    assert plain["gradients"].norm() > 0
+    found, expected = ({k: v.numpy() for k, v in answer.items()} for answer in (ours, plain))
+    assert difference(found, expected) < 1e-4
+
+
+def test_the_plain_loss_is_the_loss():
+    generator = torch.Generator().manual_seed(0)
+    depth, logits = 1 + torch.rand(2, 1, 8, 8, generator=generator), torch.randn(2, 14, 8, 8, generator=generator)
+    batch = {
+        "depth": 1 + torch.rand(2, 1, 8, 8, generator=generator),
+        "mask": torch.rand(2, 1, 8, 8, generator=generator) > 0.3,
+        "labels": torch.randint(0, 14, (2, 8, 8), generator=generator),
+    }
+    expected = ZoeDistillLoss(RECIPES["published"], 0.1)(depth, logits, batch)
+    found = plain_loss(depth, logits, batch, 0.1)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value)
+
+
+def test_differences_by_hand():
+    assert difference({"depth": np.array([1.0, 2.5])}, {"depth": np.array([1.0, 3.0])}) == 0.25
+    losses = {"losses": np.array([1.1, 2.0]), "gradients": np.array([3.0, 4.5])}
+    assert difference(losses, {"losses": np.array([1.0, 2.0]), "gradients": np.array([3.0, 4.0])}) == pytest.approx(0.1)
+
+
+def test_a_breakdown_names_every_stage():
+    found = stages.breakdown(SMALL, rounds=1, threads=1)
+    assert found.groupby("contestant")["stage"].unique().str.len().tolist() == [3, 3]
+    assert (found["seconds"] >= 0).all()
+    assert {"convolutions", "matrix products"} <= set(found["kind"])
+    assert stages._kind("aten::mkldnn_convolution") == "convolutions"
+    assert stages._kind("aten::_scaled_dot_product_flash_attention_for_cpu") == "attention"
+    assert stages._kind("aten::gelu") == stages.OTHER
 
 
 def test_the_machine_s_matrix_peak_is_positive():
-    assert bench.matrix_peak(1, size=64) > 0
+    before = torch.get_num_threads()
+    assert matrix_peak(1, size=64) > 0
+    assert torch.get_num_threads() == before
+
+
+def test_figures_have_a_line_and_a_bar_for_each():
+    columns = {"seconds": 1.0, "fastest": 0.9, "slowest": 1.2, "peak_mib": 100.0, "memory_ratio": 0.5}
+    columns |= {"ratio": 0.5, "ratio_low": 0.4, "ratio_high": 0.6}
+    names = [f"{kind} {n}" for kind in ("size", "batch", "threads") for n in (1, 2)]
+    found = pd.DataFrame([{"case": n, "contestant": c, **columns} for n in names for c in ("plain", "zdlib")])
+    assert [len(axes.lines) for axes in plots.curves(found).axes] == [2] * 6
+    assert len(plots.savings(found[:3]).axes[0].patches) == 6
+    assert len(plots.ratios(found).axes[0].get_yticks()) == len(names)
+    parts = pd.DataFrame([{"contestant": "plain", "stage": "encoder", "kind": k, "seconds": 1.0} for k in "ab"])
+    assert plots.stage_bars(parts).axes[0].texts[0].get_text() == "2.00 s"

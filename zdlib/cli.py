@@ -1,4 +1,4 @@
-"""The command line: `zdlib train | predict | score | convert | info | data`."""
+"""The command line: `zdlib train | predict | score | convert | info | data | bench`."""
 
 import argparse
 import io
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from zdlib.bench.__main__ import add_options
+from zdlib.bench.__main__ import run as bench
 from zdlib.errors import ZDError
 from zdlib.io import write_bytes
 from zdlib.recipes import RECIPES
@@ -147,6 +149,15 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("name", metavar="NAME", help="a name that `zdlib data list` gives")
     check.add_argument("root", type=Path, metavar="ROOT", help="the copy's folder; for nyu also the .mat file")
     check.set_defaults(run=_data_check)
+
+    timing = commands.add_parser(
+        "bench",
+        help="time and memory, side by side with other implementations",
+        description="Contestants with the same weights take turns in processes of their own; nothing is timed before "
+        "their answers agree. Writes results/bench/; needs transformers for one of the tables.",
+    )
+    add_options(timing)
+    timing.set_defaults(run=bench)
     return parser
 
 

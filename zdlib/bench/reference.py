@@ -1,27 +1,32 @@
-"""ZoeDepth computed the way the authors' code computes it: what `zdlib bench` and the tests compare the model with.
+"""ZoeDepth computed the way the authors' code computes it: what the benchmark and the tests compare the model with.
 
-Same weights, same numbers, none of the savings: SwinV2 through timm's own blocks (every call makes the position bias
-from its MLP and an index, and holds all scores), BEiT with its table resized and gathered in every block, 1×1
-convolutions after the upsampling, all bins × attractors at once, one 161-channel tensor at full resolution, and the
-log-binomial written out. Slow on purpose: nothing but comparisons should call it.
+Same weights, same numbers, none of the savings unless asked for: SwinV2 through timm's own blocks (every call makes the
+position bias from its MLP and an index, and holds all scores), BEiT with its table resized and gathered in every block,
+1×1 convolutions after the upsampling, all bins × attractors at once, one 161-channel tensor at full resolution, the
+log-binomial written out, and a training loss of the libraries' parts that picks pixels. Slow on purpose: nothing but
+comparisons should call it.
 """
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from segmentation_models_pytorch.losses import DiceLoss, FocalLoss
 from torch import Tensor, nn
 
 from zdlib.errors import ZDError
 from zdlib.models.backbones import BeitEncoder, SwinEncoder, relative_position_index
 from zdlib.models.bands import resize
-from zdlib.models.dpt import DPTDecoder, FusionBlock
+from zdlib.models.dpt import DecoderFeatures, DPTDecoder, FusionBlock
 from zdlib.models.log_binomial import binomial_basis
 from zdlib.models.zoe import ZoeDepth, network_size
 
 # isort: split
 import timm  # after zdlib.models, which prepares for it
+
+Stage = Literal["encoder", "decoder", "head"]
 
 
 class PlainZoeDepth(nn.Module):
@@ -29,6 +34,7 @@ class PlainZoeDepth(nn.Module):
 
     Args:
         model: with a Swin or BEiT encoder and the single attractor head with softplus bins (ZoeD-X-N).
+        ours: the stages that the model computes itself, for finding what each saving gives.
 
     Raises:
         ZDError: a model of another kind.
@@ -36,7 +42,7 @@ class PlainZoeDepth(nn.Module):
 
     trunk: Any
 
-    def __init__(self, model: ZoeDepth):
+    def __init__(self, model: ZoeDepth, ours: Collection[Stage] = ()):
         super().__init__()
         config = model.config
         kind = (config.head, config.bin_type, config.attractor_type, config.output, len(config.domains))
@@ -49,6 +55,7 @@ class PlainZoeDepth(nn.Module):
         ):
             raise ZDError(f"{config.encoder}: no un-optimised twin for it: take a ZoeD-N with a Swin or BEiT encoder")
         self.model = model
+        self.ours = frozenset(ours)
         self.trunk = timm.create_model(config.encoder)
         self.trunk.load_state_dict(model.encoder.model.state_dict(keep_vars=True), assign=True)
         self.trunk.to(next(model.parameters()).dtype)
@@ -56,11 +63,32 @@ class PlainZoeDepth(nn.Module):
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h2 w2"]:
         """`ZoeDepth.forward`'s metric depth."""
+        return self.measure(self.decode(self.encode(self._prepare(images))))
+
+    def segment(
+        self, images: Float[Tensor, "b 3 h w"]
+    ) -> tuple[Float[Tensor, "b 1 h2 w2"], Float[Tensor, "b 14 h2 w2"]]:
+        """Metric depth and class logits, as a training step needs them."""
+        unet: Any = self.model.unet
+        features = self.decode(self.encode(self._prepare(images)))
+        return self.measure(features), unet(features)
+
+    def _prepare(self, images: Tensor) -> Tensor:
         config = self.model.config
-        x = (resize(images, network_size(images.shape[2:], config.input_size, config.keep_aspect_ratio)) - 0.5) / 0.5
-        levels = self._beit(x) if isinstance(self.model.encoder, BeitEncoder) else self._swin(x)
-        rel, fine, bottleneck, fused = _decode(self.model.decoder, levels)
-        return self._depth(rel, fine, bottleneck, fused)
+        return (resize(images, network_size(images.shape[2:], config.input_size, config.keep_aspect_ratio)) - 0.5) / 0.5
+
+    def encode(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """Four levels of an image of the network's size, normalised."""
+        plain = self._beit if isinstance(self.model.encoder, BeitEncoder) else self._swin
+        return self.model.encoder(x) if "encoder" in self.ours else plain(x)
+
+    def decode(self, levels: list[Tensor]) -> DecoderFeatures:
+        """`DPTDecoder`."""
+        return self.model.decoder(levels) if "decoder" in self.ours else _decode(self.model.decoder, levels)
+
+    def measure(self, features: DecoderFeatures) -> Float[Tensor, "b 1 h w"]:
+        """Metric depth."""
+        return self.model.head(features).depth if "head" in self.ours else self._depth(features)
 
     def _swin(self, x: Tensor) -> list[Tensor]:
         if tuple(x.shape[2:]) != tuple(self.trunk.patch_embed.img_size):
@@ -89,7 +117,8 @@ class PlainZoeDepth(nn.Module):
                 levels.append(level.resample(level.project(patches.transpose(1, 2).unflatten(2, grid))))
         return levels
 
-    def _depth(self, rel: Tensor, fine: Tensor, bottleneck: Tensor, fused: list[Tensor]) -> Tensor:
+    def _depth(self, features: DecoderFeatures) -> Tensor:
+        rel, fine, bottleneck, fused = features
         head, config = self.model.head, self.model.config
         x = head.conv(bottleneck)
         centres = F.softplus(head.seed_bins[0](x))
@@ -129,7 +158,7 @@ def _scores_attention(layer: Any, x: Tensor, grid: tuple[int, int], index: Tenso
     return layer.proj((scores.softmax(-1) @ v).transpose(1, 2).flatten(2))
 
 
-def _decode(decoder: DPTDecoder, levels: list[Tensor]) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+def _decode(decoder: DPTDecoder, levels: list[Tensor]) -> DecoderFeatures:
     l1, l2, l3, l4 = (reduce(level) for reduce, level in zip(decoder.reduce, levels, strict=True))
     fuse: Any = decoder.fuse
     r4 = _fuse(fuse[3], l4, None, l3.shape[2:])
@@ -138,10 +167,22 @@ def _decode(decoder: DPTDecoder, levels: list[Tensor]) -> tuple[Tensor, Tensor, 
     r1 = _fuse(fuse[0], r2, l1, (2 * l1.shape[2], 2 * l1.shape[3]))
     half = decoder.out_half(r1)
     fine = F.relu(decoder.out_fine(resize(half, (2 * half.shape[2], 2 * half.shape[3]))))
-    return F.relu(decoder.out_depth(fine)), fine, l4, [r4, r3, r2, r1]
+    return DecoderFeatures(F.relu(decoder.out_depth(fine)), fine, l4, [r4, r3, r2, r1])
 
 
 def _fuse(block: FusionBlock, x: Tensor, skip: Tensor | None, size: tuple[int, ...]) -> Tensor:
     if skip is not None:
         x = x + block.skip_unit(skip)
     return block.project(resize(block.unit(x), size))
+
+
+def plain_loss(
+    depth: Float[Tensor, "b 1 h w"], logits: Float[Tensor, "b 14 h w"], batch: dict[str, Tensor], seg_weight: float
+) -> dict[str, Tensor]:
+    """`zdlib.losses.ZoeDistillLoss` with void as a class, for maps of the target's size, by the libraries' losses."""
+    mask = batch["mask"]
+    g = torch.log(depth[mask] + 1e-7) - torch.log(batch["depth"][mask] + 1e-7)
+    silog = 10 * torch.sqrt(torch.var(g) + 0.15 * g.mean() ** 2)
+    targets = F.one_hot(batch["labels"], logits.shape[1]).permute(0, 3, 1, 2).to(logits.dtype)
+    dice, focal = DiceLoss("multilabel")(logits, targets), FocalLoss("multilabel")(logits, targets)
+    return {"total": silog + seg_weight * (dice + focal), "silog": silog, "dice": dice, "focal": focal}

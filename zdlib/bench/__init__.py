@@ -1,0 +1,1 @@
+"""Time and memory, measured side by side: `python -m zdlib.bench`."""

@@ -1,0 +1,50 @@
+"""What is timed, and against what."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Case:
+    """Contestants that do the same work.
+
+    Attributes:
+        name: of the case.
+        group: the table it belongs to (a file of `results/bench/`).
+        model: a name of `zdlib.list_models`.
+        contestants: names in `zdlib.bench.contestants.CONTESTANTS`; ratios are to the first.
+        size: network input (height, width).
+        batch: images a step.
+        work: a forward pass without gradients, or an optimiser step with its loss.
+        threads: of the CPU; None leaves it to the command line.
+    """
+
+    name: str
+    group: str
+    model: str
+    contestants: tuple[str, ...]
+    size: tuple[int, int] = (384, 384)
+    batch: int = 1
+    work: Literal["inference", "training"] = "inference"
+    threads: int | None = None
+
+
+SAVINGS = ("plain", "+ fused attention", "+ oneDNN linear layers", "+ 1×1 before upsampling", "+ lean metric tail")
+_PAIR = ("plain", "zdlib")
+
+CASES = {
+    case.name: case
+    for case in (
+        Case("ZoeD SwinV2-B", "inference", "zoe_swin2_b", ("plain", "zdlib", "zdlib bf16")),
+        Case("ZoeD SwinV2-T", "inference", "zoe_swin2_t", ("plain", "zdlib", "zdlib bf16"), (256, 256)),
+        Case("ZoeD BEiT-L", "inference", "zoe_beit_l", ("transformers", "zdlib", "zdlib bf16")),
+        Case("compiled SwinV2-T", "compiled", "zoe_swin2_t", ("zdlib", "zdlib compiled"), (256, 256)),
+        Case("compiled SwinV2-B", "compiled", "zoe_swin2_b", ("zdlib", "zdlib compiled")),
+        Case("Zoe-Distill SwinV2-T", "training", "zoe_swin2_t", _PAIR, (256, 256), 4, "training"),
+        Case("Zoe-Distill SwinV2-B", "training", "zoe_distill_swin2_b", _PAIR, work="training"),
+        Case("savings", "savings", "zoe_swin2_b", (*SAVINGS, "zdlib")),
+        *(Case(f"size {n}", "curves", "zoe_swin2_t", _PAIR, (n, n)) for n in (128, 192, 256, 384, 512)),
+        *(Case(f"batch {n}", "curves", "zoe_swin2_t", _PAIR, (256, 256), n) for n in (2, 4, 8)),
+        *(Case(f"threads {n}", "curves", "zoe_swin2_t", _PAIR, (256, 256), threads=n) for n in (1, 2)),
+    )
+}

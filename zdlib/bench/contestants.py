@@ -1,0 +1,155 @@
+"""The ways to do a case's work: ours, the un-optimised twin, Hugging Face's.
+
+A contestant is made from a case and a file of weights, and gives a function that does the work once. What that returns
+is compared with the others' before anything is timed.
+"""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from zdlib.bench.cases import SAVINGS, Case
+from zdlib.bench.reference import PlainZoeDepth, Stage, plain_loss
+from zdlib.config import TrainConfig
+from zdlib.losses import ZoeDistillLoss
+from zdlib.models import attention
+from zdlib.models.checkpoints import load_checkpoint, read_safetensors
+from zdlib.models.huggingface import beit_large, into_transformers
+from zdlib.models.memory import keep_freed_memory
+from zdlib.models.zoe import ZoeDepth
+from zdlib.recipes import RECIPES
+from zdlib.trainer import Trainer, freeze_unreached, optimisation
+
+Outcome = dict[str, Tensor]  # `depth` (b, h, w), or `losses` and `gradients` (samples of all of them)
+Work = Callable[[], Outcome]
+SEG_WEIGHT = 0.1
+_RECIPE = RECIPES["published"].model_copy(update={"metres_per_unit": 1.0, "min_depth": 1e-3, "max_depth": 10.0})
+_SAMPLES = 512  # gradients compared in each tensor
+
+
+def prepare(case: Case, contestant: str, weights: Path) -> Work:
+    """The contestant's work.
+
+    Raises:
+        ZDError: no such contestant for this model, or what it needs is not installed.
+    """
+    return (_inference if case.work == "inference" else _training)(case, contestant, weights)
+
+
+def images(case: Case) -> Tensor:
+    """(batch, 3, h, w) random, the same for all."""
+    return torch.rand(case.batch, 3, *case.size, generator=torch.Generator().manual_seed(0))
+
+
+# --------------------------------------------------------------------------------------------------------- inference
+def _inference(case: Case, contestant: str, weights: Path) -> Work:
+    x = images(case)
+    if contestant == "transformers":
+        theirs = beit_large(case.size)
+        into_transformers(theirs, read_safetensors(weights)[0])
+        return _depth_of(lambda: theirs(2 * x - 1).predicted_depth)
+    model, _ = load_checkpoint(weights)
+    if contestant in SAVINGS:
+        plain = _with_savings(model, contestant)
+        return _depth_of(lambda: plain(x)[:, 0])
+    keep_freed_memory()  # as evaluation and `zdlib predict` do
+    if contestant == "zdlib compiled":
+        model.compile()
+    half = contestant == "zdlib bf16"
+
+    def ours() -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            return model(x).metric_depth[:, 0].float()
+
+    return _depth_of(ours)
+
+
+def _depth_of(call: Callable[[], Tensor]) -> Work:
+    def work() -> Outcome:
+        with torch.inference_mode():
+            return {"depth": call()}
+
+    return work
+
+
+def _with_savings(model: ZoeDepth, contestant: str) -> nn.Module:
+    """The un-optimised twin with the savings up to and including this one."""
+    number = SAVINGS.index(contestant)
+    if number < SAVINGS.index("+ oneDNN linear layers"):
+        attention.linear = F.linear  # in this process, which is the contestant's own
+    stages: tuple[Collection[Stage], ...] = ((), ["encoder"], ["encoder"], ["encoder", "decoder"])
+    ours = stages[number] if number < len(stages) else ["encoder", "decoder", "head"]
+    return PlainZoeDepth(model, ours).eval()
+
+
+# ---------------------------------------------------------------------------------------------------------- training
+def _training(case: Case, contestant: str, weights: Path) -> Work:
+    model, _ = load_checkpoint(weights, segmentation=True)
+    model.train()
+    batch = _batch(case)
+    config = TrainConfig(batch_size=case.batch)
+    step = _our_step(model, batch, config) if contestant == "zdlib" else _plain_step(model, batch, config)
+
+    def work() -> Outcome:
+        torch.manual_seed(0)  # the same paths are dropped
+        losses = step()
+        gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+        samples = [g[:: max(1, len(g) // _SAMPLES)].clone() for g in gradients]
+        return {"losses": torch.tensor([losses[k] for k in sorted(losses)]), "gradients": torch.cat(samples)}
+
+    return work
+
+
+def _batch(case: Case) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    shape = case.batch, 1, *case.size
+    return {
+        "image": images(case),
+        "depth": 1 + 8 * torch.rand(shape, generator=generator),
+        "mask": torch.rand(shape, generator=generator) > 0.1,
+        "labels": torch.randint(0, 14, (case.batch, *case.size), generator=generator),
+        "index": torch.arange(case.batch),
+    }
+
+
+def _our_step(model: ZoeDepth, batch: dict[str, Tensor], config: TrainConfig) -> Callable[[], dict[str, float]]:
+    """The step of `zdlib.train`."""
+    keep_freed_memory()
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
+    freeze_unreached(model)
+    optimizer, schedule = optimisation(model, config, steps=1000)
+    trainer = Trainer(
+        model=model,
+        parallel=model,
+        criterion=ZoeDistillLoss(_RECIPE, SEG_WEIGHT),
+        optimizer=optimizer,
+        schedule=schedule,
+        scaler=torch.amp.GradScaler("cpu", enabled=False),
+        config=config,
+        precision="fp32",
+        accelerator=Accelerator(cpu=True),
+        source=Path("benchmark"),
+    )
+    return lambda: trainer.step(batch)
+
+
+def _plain_step(model: ZoeDepth, batch: dict[str, Tensor], config: TrainConfig) -> Callable[[], dict[str, float]]:
+    """The plainest loop: the un-optimised twin, the libraries' losses, AdamW parameter by parameter."""
+    plain: Any = PlainZoeDepth(model).train()
+    groups = model.parameter_groups(config.lr, config.encoder_lr_factor)
+    optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, foreach=False)
+
+    def step() -> dict[str, float]:
+        optimizer.zero_grad()
+        losses = plain_loss(*plain.segment(batch["image"]), batch, SEG_WEIGHT)
+        losses["total"].backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_grad_norm)
+        optimizer.step()
+        return {name: loss.item() for name, loss in losses.items()} | {"grad_norm": norm.item()}
+
+    return step
