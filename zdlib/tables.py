@@ -102,6 +102,7 @@ def save_table(
     caption: str,
     compare: Sequence[str] | None = None,
     hide: Sequence[str] = (),
+    interval_note: str = INTERVAL_NOTE,
 ) -> Table:
     """Write `results/<profile>/tables/<name>.csv` and `.json`, and give the table to show.
 
@@ -114,13 +115,14 @@ def save_table(
         compare: columns whose values must be equal for two rows to be comparable; the best value of each metric among
             comparable rows is bold. Empty: all rows are. None: nothing is bold.
         hide: columns that are stored but not shown.
+        interval_note: ends the caption where intervals are shown.
 
     Raises:
         ZDError: the folder cannot be written, or the disk is full.
     """
     frame = frame.reset_index(drop=True)
     if _intervals(frame):
-        caption = f"{caption} {INTERVAL_NOTE}"
+        caption = f"{caption} {interval_note}"
     write_csv(paths.tables / f"{name}.csv", frame)
     rows = [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
     content = {"name": name, "caption": caption, "columns": list(frame.columns), "rows": rows}
