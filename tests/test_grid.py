@@ -71,9 +71,8 @@ def test_a_missing_score_is_named(made, tmp_path, monkeypatch):
 
 
 def weights(made, key):
-    return load_checkpoint(made[1].checkpoints / f"{key}.safetensors", segmentation="control" not in key)[
-        0
-    ].state_dict()
+    model, _ = load_checkpoint(made[1].checkpoints / f"{key}.safetensors", segmentation="control" not in key)
+    return model.state_dict()
 
 
 def test_a_probe_sends_no_gradient_back(made):
@@ -106,9 +105,7 @@ def table(differences, first=0.8):
     for seed, difference in enumerate(differences):
         base = first + rng.normal(0, 0.1)
         for arm, value in (("control", base), ("distill", base + difference)):
-            rows.append(
-                {"arm": arm, "seed": seed, "data": "d", "where": "all pixels", "metric": "delta1", "value": value}
-            )
+            rows.append({"arm": arm, "seed": seed, **same, "value": value})
     return pd.DataFrame(rows)
 
 
