@@ -2,6 +2,7 @@
 
 import h5py
 import numpy as np
+import scipy.io
 
 # Raw ids of NYU's list (`names` is 1-based): what tests need, spelled out.
 RAW = {"wall": 21, "floor": 11, "table": 19, "bed": 157, "book": 1, "unlabelled": 0}

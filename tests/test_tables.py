@@ -132,10 +132,10 @@ def test_readme_without_markers_or_results_is_one_line(paths, tmp_path, capsys):
 def test_an_interval_is_shown_beside_its_value_and_explained(paths):
     frame = FRAME.assign(delta1_low=[0.89, 0.89, np.nan, np.nan], delta1_high=[0.92, 0.91, np.nan, np.nan])
     shown = tables.save_table(frame, "x", paths, caption="Caption.", compare=["protocol"]).to_html()
-    assert ">0.900 ± 0.015</td>" in shown
+    assert ">0.900\N{NO-BREAK SPACE}±.015</td>" in shown
     assert ">0.990</td>" in shown
     assert "low" not in shown
     text = tables.markdown(json.loads((paths.tables / "x.json").read_text()))
-    assert "| standard | a | **0.900 ± 0.015** | **0.123** | 1,234,567 |" in text
+    assert "| standard | a | **0.900\N{NO-BREAK SPACE}±.015** | **0.123** | 1,234,567 |" in text
     assert f"*Caption. {tables.INTERVAL_NOTE}*" in text
     assert pd.read_csv(paths.tables / "x.csv")["delta1_high"][0] == 0.92

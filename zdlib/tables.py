@@ -203,7 +203,7 @@ def _shown(
     for column in intervals.keys() & texts.keys():
         half = (frame[intervals[column][1]].astype(float) - frame[intervals[column][0]].astype(float)) / 2
         texts[column] = [
-            text if np.isnan(h) else f"{text} ± {cell(h, column)}"
+            text if np.isnan(h) else f"{text}\N{NO-BREAK SPACE}±{cell(h, column).removeprefix('0')}"
             for text, h in zip(texts[column], half.tolist(), strict=True)
         ]
     numeric = [c for c in columns if pd.api.types.is_numeric_dtype(frame[c]) and frame[c].dtype != bool]
