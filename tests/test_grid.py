@@ -17,7 +17,6 @@ from zdlib.models import build_model
 from zdlib.models.checkpoints import load_checkpoint
 from zdlib.paths import RunPaths
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 STUDY = {
     "arms": {
         "distill": {"title": "with", "seeds": [1, 2]},
@@ -34,8 +33,10 @@ def made(tmp_path_factory):
     """A tiny profile with a study, all of whose jobs have run."""
     folder = tmp_path_factory.mktemp("grid")
     tiny = tiny_training.make_profile(folder, epochs=1)
-    rgbd.write_ibims(folder)
+    (folder / "ibims").mkdir()
+    rgbd.write_ibims(folder / "ibims")
     content = tiny.model_dump(mode="json", exclude={"runs"}) | {"study": STUDY}
+    content["data"] |= {"ibims_name": "halls", "ibims_root": str(folder / "ibims")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RunPaths, "results", property(lambda self: folder / "results"))
         profile, paths = Profile.model_validate(content), RunPaths("tiny")
@@ -55,7 +56,7 @@ def test_jobs_are_arms_times_seeds(made):
 
 def test_scores_of_every_training(made):
     scores = grid.load_scores(*made)
-    assert set(scores["data"]) == {"boxes", "none"}
+    assert set(scores["data"]) == {"boxes", "halls"}
     assert {"all pixels", "at depth edges", "away from them", "geometry", "wall"} <= set(scores["where"])
     of_arms = scores.groupby("arm")["where"].agg(lambda where: "segmentation" in set(where))
     assert of_arms.to_dict() == {"distill": True, "control": False, "probe": True, "frozen": True}
@@ -157,7 +158,7 @@ def test_figures_get_a_column_a_metric(made):
     differences = grid.compare_pairs(profile, grid.load_scores(profile, paths))
     assert differences["arm"].unique().tolist() == ["with"]
     wide = grid.beside(differences.query("`where` == 'all pixels'"), "data", "arm", ["delta1", "rmse"])
-    assert wide["protocol"].tolist() == ["boxes", "none"]
+    assert wide["protocol"].tolist() == ["boxes", "halls"]
     assert {"delta1", "delta1_low", "rmse_high"} <= set(wide)
     rows = grid.trainings(profile, grid.load_scores(profile, paths), "boxes")
     assert rows["arm"].tolist() == ["with", "with", "without", "without", "detached", "frozen"]

@@ -141,12 +141,6 @@ class Profile(Frozen):
     evaluate: EvalConfig = EvalConfig()
     study: StudyConfig | None = None
 
-    @model_validator(mode="after")
-    def _trains_something(self) -> "Profile":
-        if not self.runs and self.study is None:
-            raise ValueError("runs: there is none, and no study: name at least one")
-        return self
-
 
 def load_profile(name: str, root: Path | None = None, changes: Sequence[str] = ()) -> Profile:
     """Read `profiles/<name>.yaml`.
@@ -179,6 +173,8 @@ def load_profile(name: str, root: Path | None = None, changes: Sequence[str] = (
         raise ZDError(f"{path}: {_explain(error)}") from error
     if profile.name != name:
         raise ZDError(f"{path}: its name is {profile.name!r}: make it {name!r}, like the file's")
+    if not profile.runs and profile.study is None:
+        raise ZDError(f"{path}: runs: there is none, and no study: name at least one")
     if profile.runs and all(run.seg_weight == 0 for run in profile.runs.values()):
         raise ZDError(f"{path}: runs: no run has a seg_weight above 0: the paper's tables need one that segments")
     return profile
