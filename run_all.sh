@@ -39,6 +39,7 @@ while (($#)); do
     case $1 in
         --profile | --jobs | --force)
             (($# >= 2)) || die "$1 needs a value: ./run_all.sh --help"
+            [[ $1 != --jobs || $2 =~ ^[1-9][0-9]*$ ]] || die "--jobs $2: give a whole number from 1 on"
             if [[ $1 == --profile ]]; then profile=$2; else arguments+=("$1" "$2"); fi
             shift 2
             ;;

@@ -59,6 +59,8 @@ def test_the_published_recipe_is_in_kilometres(files):
         (["predict", "{f}/none.png", *WEIGHTS], "none.png"),
         (["predict", "{f}/room.png", "--weights", "{f}/none.safetensors", "-o", "{f}/x"], "no such file"),
         (["predict", "{f}/room.png", *WEIGHTS, "--domain", "moon"], "moon"),
+        (["predict", "{f}/room.png", *WEIGHTS, "--model", "nope"], "nope: no such model"),
+        (["predict", "{f}/room.png", *WEIGHTS, "--model", "zoe_swin2_t"], "holds another model than zoe_swin2_t"),
         (["predict", "{f}/room.png", *WEIGHTS, "--device", "tpu9"], "tpu9"),
         (["predict", "{f}/room.png", "{f}/room.png", *WEIGHTS], "same name"),
         (["convert", "{f}/metres.safetensors", "{f}/x.pt"], "no place"),

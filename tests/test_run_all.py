@@ -118,6 +118,8 @@ def test_tests_run_in_order_and_the_first_failure_ends_them(checkout: Path) -> N
     [
         (["--profil", "demo"], "unknown option --profil: ./run_all.sh --help"),
         (["--profile"], "--profile needs a value: ./run_all.sh --help"),
+        (["--jobs", "x"], "--jobs x: give a whole number from 1 on"),
+        (["--jobs=0"], "--jobs 0: give a whole number from 1 on"),
         (["--test", "--force", "03"], "--test does not go with --force: ./run_all.sh --help"),
     ],
 )

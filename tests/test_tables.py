@@ -64,6 +64,7 @@ def test_html_is_escaped_headed_and_always_the_same(paths):
     ("value", "column", "text"),
     [
         (0.12345, "abs_rel", "0.123"),
+        (pd.NA, "params", "–"),
         (105.73416, "params_m", "105.7"),
         (1449, "images", "1,449"),
         (np.int64(12), "images", "12"),

@@ -149,7 +149,7 @@ def test_tables_of_other_weights_are_refused(evaluated, tmp_path, monkeypatch):
     finally:
         path.write_bytes(kept)
     with pytest.raises(ZDError, match="run notebook 04 first"):
-        waterfall.stored(RunPaths("nobody"), "nyu/standard", "distill")
+        study.load_per_image(RunPaths("nobody"), "nyu/standard", "distill")
 
 
 def test_ibims(evaluated):

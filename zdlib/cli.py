@@ -299,7 +299,11 @@ def _load(path: Path, name: str | None) -> "tuple[ZoeDepth, dict[str, Any]]":
     """The model of a checkpoint of any kind, and what is known of it."""
     from zdlib.models import create_model
     from zdlib.models.checkpoints import identify, load_checkpoint
+    from zdlib.models.registry import architecture
 
     if path.suffix == ".safetensors":
-        return load_checkpoint(path)
+        model, info = load_checkpoint(path)
+        if name is not None and architecture(name) != model.config:
+            raise ZDError(f"{path}: holds another model than {name}: leave --model out, the file says what it holds")
+        return model, info
     return create_model(name or identify(path), weights=str(path)), {}

@@ -22,6 +22,7 @@ from zdlib.config import Profile
 from zdlib.data.classes import CLASS_NAMES
 from zdlib.data.ibims import IBimsReader
 from zdlib.data.nyu import NYUReader, Splits, contiguous_split, read_splits
+from zdlib.errors import ZDError
 from zdlib.evaluate import (
     DepthMaps,
     Reader,
@@ -232,7 +233,7 @@ def against_control(profile: Profile, paths: RunPaths, protocol: str) -> pd.Data
         if run.seg_weight == 0 or run.recipe not in controls:
             continue
         control = controls[run.recipe]
-        first, second = (pd.read_csv(per_image_path(paths, protocol, k), keep_default_na=False) for k in (control, key))
+        first, second = (load_per_image(paths, protocol, k) for k in (control, key))
         table = compare(first, second, np.random.default_rng(0), TABLE_METRICS)
         table.insert(0, "method", run.title)
         table.insert(1, "control", profile.runs[control].title)
@@ -243,6 +244,19 @@ def against_control(profile: Profile, paths: RunPaths, protocol: str) -> pd.Data
 def per_image_path(paths: RunPaths, protocol: str, key: str) -> Path:
     """Where the per-image metrics of a run (or baseline) under a protocol are."""
     return paths.per_image / f"{protocol.replace('/', '_')}_{key}.csv"
+
+
+def load_per_image(paths: RunPaths, protocol: str, key: str) -> pd.DataFrame:
+    """The per-image metrics of a run (or baseline) under a protocol, as notebook 04 or 05 wrote them.
+
+    Raises:
+        ZDError: they are not there.
+    """
+    path = per_image_path(paths, protocol, key)
+    if not path.is_file():
+        notebook = "04" if protocol.startswith("nyu/") else "05"
+        raise ZDError(f"{path}: no such file: run notebook {notebook} first (./run_all.sh --status)")
+    return pd.read_csv(path).fillna({"scene": ""})
 
 
 def weights_note(profile: Profile, paths: RunPaths) -> str:
@@ -260,7 +274,7 @@ def spread_frames(paths: RunPaths, protocol: str, key: str, count: int) -> list[
 
 def per_image_ranks(paths: RunPaths, protocol: str, key: str) -> list[int]:
     """A run's frames from its lowest AbsRel to its highest."""
-    table = pd.read_csv(per_image_path(paths, protocol, key)).query("pixels > 0")
+    table = load_per_image(paths, protocol, key).query("pixels > 0")
     return table.sort_values(["abs_rel", "frame"])["frame"].tolist()
 
 

@@ -175,7 +175,7 @@ def best_cells(frame: pd.DataFrame, compare: Sequence[str] | None) -> np.ndarray
 
 def cell(value: Any, column: Hashable) -> str:
     """One value as text: three decimals for a number, thousands separated, – for nothing."""
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return "–"
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"

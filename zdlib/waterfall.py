@@ -26,7 +26,7 @@ from zdlib.paths import RunPaths, resolve
 from zdlib.predict import border
 from zdlib.protocols import Protocol
 from zdlib.stats import paired_difference
-from zdlib.study import TrainedRun, load_run, open_nyu, per_image_path, predict_run
+from zdlib.study import TrainedRun, load_per_image, load_run, open_nyu, predict_run
 
 SHOWN = ("delta1", "abs_rel", "rmse")
 Property = Literal["depth_source", "use_mask", "floor", "cap", "frames"]
@@ -173,10 +173,10 @@ def nyu_audit(profile: Profile, paths: RunPaths, key: str) -> Audit:
     ours = list(dict.fromkeys(way for way in (*path, *excursions) if way.protocol.frames == start.frames))
     maps = predictions(run, [data.readers["raw"][i].image for i in test], test, profile)
     tables = dict(zip(ours, judge(ours, maps, data.readers, test, run.seen), strict=True))
-    _check_same_weights(tables[path[0]], stored(paths, start.name, key), paths)
+    _check_same_weights(tables[path[0]], load_per_image(paths, start.name, key), paths)
 
     def counted(way: Way) -> Counted:
-        return Counted(way, tables[way] if way in tables else stored(paths, way.protocol.name, key))
+        return Counted(way, tables[way] if way in tables else load_per_image(paths, way.protocol.name, key))
 
     return Audit([counted(way) for way in path], [counted(way) for way in excursions])
 
@@ -270,18 +270,6 @@ def judge(
             prepared, valid = way.protocol.prepare(depth, sample)
             table.append(image_row(frame, sample, prepared, valid, way.protocol, frame in known))
     return [pd.DataFrame(table) for table in rows]
-
-
-def stored(paths: RunPaths, protocol: str, key: str) -> pd.DataFrame:
-    """The per-image table that notebook 04 wrote for a run under a named protocol.
-
-    Raises:
-        ZDError: it is not there.
-    """
-    path = per_image_path(paths, protocol, key)
-    if not path.is_file():
-        raise ZDError(f"{path}: no such file: run notebook 04 first (./run_all.sh --status)")
-    return pd.read_csv(path).fillna({"scene": ""})
 
 
 def path_table(path: Sequence[Counted], metrics: Sequence[str] = SHOWN) -> pd.DataFrame:
