@@ -225,9 +225,9 @@ rule control_study:
         update(table("study_arms", "study_power", "study_differences", "study_where", "study_power_after")),
         update(figure("study_seeds", "study_differences", "study_where")),
     priority:
-        layout.priority("09_control_study") if layout.jobs else 0
+        layout.priority("09_control_study")
     params:
-        *depends("09_control_study", "data", "study") if layout.jobs else [],
+        *depends("09_control_study", "data", "train", "study"),
     shell:
         STEP
 

@@ -86,8 +86,8 @@ class Layout:
         return self.root / STATE / self.profile.name / f"{step}.failed"
 
     def priority(self, step: str) -> int:
-        """Steps that could run now run in the order of their numbers."""
-        return len(self.steps) - self.steps.index(step)
+        """Steps that could run now run in the order of their numbers; a step this profile lacks has none."""
+        return len(self.steps) - self.steps.index(step) if step in self.steps else 0
 
     @property
     def report(self) -> str:
@@ -131,7 +131,12 @@ class Layout:
         Args:
             step: a notebook's name, or "report".
             sections: the parts of the profile it uses.
+
+        Returns:
+            Nothing for a step that this profile lacks: the Snakefile has the rules of all profiles.
         """
+        if step not in self.steps:
+            return []
         source = self.source(step)
         files = {self._local(source): notebook_hash(source) if source.suffix == ".ipynb" else sha256(source)}
         files |= {path.as_posix(): sha256(self.root / path) for path in closure(source, self.root)}
