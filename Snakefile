@@ -8,7 +8,7 @@
 # uses. All of them count by content, not by date. `update` keeps a step's previous results until it has succeeded;
 # `finished(…)` is its mark of success.
 
-from zdlib.steps import Layout
+from zdlib.steps import Layout, rule_of
 
 layout = Layout(config.get("profile", "demo"))
 depends, finished, executed = layout.depends, layout.finished, layout.executed
@@ -172,7 +172,7 @@ rule protocol_audit:
         finished("01_data_prep"),
         finished("04_nyu_eval"),
         layout.data,
-        checkpoint(next(iter(layout.profile.runs))),
+        [checkpoint(run) for run in list(layout.profile.runs)[:1]],
     output:
         finished("08_protocol_audit"),
         update(executed("08_protocol_audit")),
@@ -190,6 +190,44 @@ rule protocol_audit:
         layout.priority("08_protocol_audit")
     params:
         *depends("08_protocol_audit", "data", "evaluate", "runs"),
+    shell:
+        STEP
+
+
+for step, key in layout.jobs.items():
+
+    rule:
+        name:
+            step
+        input:
+            finished("01_data_prep"),
+            layout.data,
+            layout.weights,
+        output:
+            finished(step),
+            update(checkpoint(key)),
+            update(per_image(f"study_{key}")),
+        priority:
+            layout.priority(step)
+        params:
+            *depends(step, "data", "model", "train", "evaluate"),
+        shell:
+            STEP
+
+
+rule control_study:
+    input:
+        [finished(step) for step in layout.jobs],
+        per_image(*(f"study_{key}" for key in layout.jobs.values())),
+    output:
+        finished("09_control_study"),
+        update(executed("09_control_study")),
+        update(table("study_arms", "study_power", "study_summary", "study_differences", "study_where", "study_power_after")),
+        update(figure("study_seeds", "study_differences", "study_where")),
+    priority:
+        layout.priority("09_control_study")
+    params:
+        *depends("09_control_study", "data", "train", "study"),
     shell:
         STEP
 
@@ -212,12 +250,4 @@ rule report:
 rule all:
     default_target: True
     input:
-        rules.data_prep.output,
-        rules.architecture.output,
-        rules.training.output,
-        rules.nyu_eval.output,
-        rules.ibims_eval.output,
-        rules.parameter_table.output,
-        rules.plots.output,
-        rules.protocol_audit.output,
-        rules.report.output,
+        [getattr(rules, rule_of(step)).output for step in layout.steps],

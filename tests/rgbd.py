@@ -2,6 +2,7 @@
 
 import h5py
 import numpy as np
+import scipy.io
 
 # Raw ids of NYU's list (`names` is 1-based): what tests need, spelled out.
 RAW = {"wall": 21, "floor": 11, "table": 19, "bed": 157, "book": 1, "unlabelled": 0}
@@ -52,3 +53,16 @@ def write_nyu_mat(path, frames, names, *, scenes=None, types=None):
                 )
                 cells[0, i] = stored.ref
     return path
+
+
+def write_ibims(folder):
+    """Two halls with a floor and edges in `ibims1_core_mat`'s layout."""
+    for seed in range(2):
+        image, depth, _ = scene(48, 64, seed)
+        keep = np.ones(depth.shape, np.uint8)
+        floor = np.zeros(depth.shape, np.uint8)
+        floor[24:] = 1
+        data = {"rgb": image, "depth": depth.astype(float), "mask_invalid": keep, "mask_transp": keep}
+        data |= {"edges": np.eye(48, 64, dtype=np.uint8), "calib": np.array([[50, 0, 0], [0, 50, 0], [32, 24, 1.0]])}
+        data |= {"mask_floor": floor, "mask_floor_paras": np.array([[0, 0, 1, 1, 0, 0, 1.0, 100]])}
+        scipy.io.savemat(folder / f"hall_{seed:02d}.mat", {"data": data})

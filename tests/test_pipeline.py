@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import tiny_paper as tiny
+import yaml
 
 from zdlib import pipeline
 from zdlib.steps import Layout
@@ -286,6 +287,25 @@ def test_a_notebook_without_rule_is_told(checkout: Path) -> None:
     done = tiny.pipeline(checkout, "status", check=False)
     assert done.returncode == 2
     assert "Snakefile: no rule more for notebooks/09_more.ipynb: add it" in done.stderr
+
+
+STUDY = {
+    "arms": {"distill": {"title": "a", "seeds": [1, 2]}, "control": {"title": "b", "seeds": [1, 2], "seg_weight": 0.0}},
+    "pairs": [["distill", "control"]],
+}
+
+
+def test_a_study_has_a_step_for_each_training(checkout: Path) -> None:
+    tiny.write_notebook(checkout / "notebooks" / "09_control_study.ipynb")
+    content = yaml.safe_load((checkout / "profiles" / "tiny.yaml").read_text())
+    del content["runs"]
+    write = (checkout / "profiles" / "tiny.yaml").write_text
+    write(yaml.safe_dump(content | {"study": STUDY}))
+    steps = ["train_distill_1", "train_distill_2", "train_control_1", "train_control_2", "09_control_study", "report"]
+    assert list(stale(checkout)) == steps
+    fewer = {**STUDY, "arms": {**STUDY["arms"], "control": {**STUDY["arms"]["control"], "seeds": [1]}}}
+    write(yaml.safe_dump(content | {"study": fewer}))
+    assert list(stale(checkout)) == [step for step in steps if step != "train_control_2"]
 
 
 def test_steps_side_by_side(checkout: Path) -> None:

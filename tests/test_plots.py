@@ -112,3 +112,11 @@ def test_metric_intervals_draw_every_mean_and_its_ends():
     ]  # fmt: skip
     assert [x for group in points for x, _ in group.get_offsets()] == [1, 2, 3, 4]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
+
+
+def test_seed_dots_show_every_training_and_the_mean():
+    rows = pd.DataFrame({"arm": ["a", "a", "b"], "seed": [1, 2, 1], "rmse": [1.0, 3.0, 5.0]})
+    (axes,) = plots.seed_dots(rows, {"rmse": "RMSE [m]"}).axes
+    bars, dots = axes.collections[::2], axes.collections[1::2]
+    assert [bar.get_segments()[0][0, 0] for bar in bars] == [2, 5]
+    assert [x for group in dots for x, _ in group.get_offsets()] == [1, 3, 5]

@@ -7,12 +7,15 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
+from zdlib import grid
 from zdlib.config import Profile, load_profile
 from zdlib.dependencies import notebook_cells, notebook_code
 from zdlib.io import read_json
+from zdlib.paths import RunPaths
 from zdlib.runner import check_parameters
 from zdlib.tables import main as tables_main
 
@@ -22,6 +25,7 @@ ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
 SNAKEFILE = (ROOT / "Snakefile").read_text()
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTED = sorted((ROOT / "results" / "demo" / "notebooks").glob("*.ipynb"))
+STUDY = sorted((ROOT / "results" / "study" / "notebooks").glob("*.ipynb"))
 MEGABYTE = 1_000_000
 
 
@@ -118,9 +122,9 @@ def test_a_committed_notebook_is_clean(path: Path) -> None:
             assert cell["execution_count"] is not None, "nbval refuses outputs of a cell that says it never ran"
 
 
-@pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXECUTED + STUDY, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
 def test_an_executed_copy_matches_its_source(path: Path) -> None:
-    """The committed demo run is of the notebooks as they are now."""
+    """The committed runs are of the notebooks as they are now."""
     assert path.stat().st_size < MEGABYTE
     cells = [cell for cell in notebook_cells(path) if cell["id"] != "injected-parameters"]
     source = notebook_cells(ROOT / "notebooks" / path.name)
@@ -129,9 +133,20 @@ def test_an_executed_copy_matches_its_source(path: Path) -> None:
 
 
 def test_the_committed_run_is_complete() -> None:
-    assert [path.name for path in EXECUTED] == [path.name for path in NOTEBOOKS]
-    record = read_json(ROOT / "results" / "demo" / "provenance" / "03_training.json")
-    assert re.fullmatch("[0-9a-f]{40}", record["commit"])
+    assert [path.name for path in EXECUTED] == [path.name for path in NOTEBOOKS if path.stem != "09_control_study"]
+    assert [path.stem for path in STUDY] == ["01_data_prep", "09_control_study"]
+    for record in ("demo/provenance/03_training.json", "study/provenance/train_distill_1.json"):
+        assert re.fullmatch("[0-9a-f]{40}", read_json(ROOT / "results" / record)["commit"])
+
+
+def test_the_committed_study_follows_from_its_scores() -> None:
+    """Every job's scores are there, and the table of differences is made of them."""
+    profile, paths = load_profile("study"), RunPaths("study")
+    table = pd.read_csv(paths.tables / "study_differences.csv")
+    fresh = grid.compare_pairs(profile, grid.load_scores(profile, paths))
+    fresh = fresh[fresh["where"].eq("all pixels")]
+    assert table["difference"].tolist() == pytest.approx(fresh["difference"].tolist())
+    assert table["p_value"].tolist() == pytest.approx(fresh["p_value"].tolist())
 
 
 def test_the_readme_s_tables_are_those_of_the_demo_run() -> None:

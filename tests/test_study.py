@@ -27,18 +27,6 @@ COUNT = 10
 TRAIN, TEST = [0, 1, 2, 3, 8, 9], [4, 5, 6, 7]
 
 
-def write_ibims(folder):
-    for seed in range(2):
-        image, depth, _ = rgbd.scene(48, 64, seed)
-        keep = np.ones(depth.shape, np.uint8)
-        floor = np.zeros(depth.shape, np.uint8)
-        floor[24:] = 1
-        data = {"rgb": image, "depth": depth.astype(float), "mask_invalid": keep, "mask_transp": keep}
-        data |= {"edges": np.eye(48, 64, dtype=np.uint8), "calib": np.array([[50, 0, 0], [0, 50, 0], [32, 24, 1.0]])}
-        data |= {"mask_floor": floor, "mask_floor_paras": np.array([[0, 0, 1, 1, 0, 0, 1.0, 100]])}
-        scipy.io.savemat(folder / f"hall_{seed:02d}.mat", {"data": data})
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A profile with its data and the checkpoints of a distilled run and its control, untrained."""
@@ -50,7 +38,7 @@ def made(tmp_path_factory):
     split = {key: np.array(part)[:, None] + 1 for key, part in (("trainNdxs", TRAIN), ("testNdxs", TEST))}
     scipy.io.savemat(root / "splits.mat", split)
     (root / "ibims").mkdir()
-    write_ibims(root / "ibims")
+    rgbd.write_ibims(root / "ibims")
     model = {"encoder": "tf_efficientnet_lite0", "encoder_weights": "none", "input_size": [32, 64]}
     model |= {"decoder_channels": 16, "n_bins": 8, "bin_embedding_dim": 8, "segmentation_channels": [16, 16, 8, 8, 8]}
     data = {"nyu_name": "boxes", "nyu_mat": str(root / "nyu.mat"), "nyu_splits": str(root / "splits.mat")}

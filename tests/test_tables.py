@@ -98,36 +98,39 @@ def test_hidden_columns_are_stored_but_not_shown(paths):
     assert text.splitlines()[2] == "| a | **0.900** | **0.123** | 1,234,567 |"
 
 
-README = "# Title\n\n<!-- results:begin (generated) -->\nold\n<!-- results:end -->\n\nrest\n"
+BLOCK = "<!-- {0}:begin (generated) -->\nold\n<!-- {0}:end -->\n\n"
+README = f"# Title\n\n{BLOCK.format('results')}between\n{BLOCK.format('study')}rest\n"
 
 
-def write_readme_tables(paths):
-    for name in tables.README_TABLES:
+@pytest.fixture
+def blocks(monkeypatch):
+    monkeypatch.setattr(tables, "README_BLOCKS", {"results": ("t", ("one", "two")), "study": ("t", ("three",))})
+
+
+def test_readme_blocks_are_rewritten_and_checked(paths, tmp_path, capsys, blocks):
+    for name in ("one", "two", "three"):
         tables.save_table(FRAME, name, paths, caption=f"Table {name}.", compare=["protocol"])
-
-
-def test_readme_block_is_rewritten_and_checked(paths, tmp_path, capsys):
-    write_readme_tables(paths)
     readme = tmp_path / "README.md"
     readme.write_text(README)
-    assert tables.main(["readme", "--profile", "t", "--check"]) == 1
+    assert tables.main(["readme", "--check"]) == 1
     assert "stale" in capsys.readouterr().err
     assert readme.read_text() == README
-    assert tables.main(["readme", "--profile", "t"]) == 0
+    assert tables.main(["readme"]) == 0
     text = readme.read_text()
     assert text.startswith("# Title\n\n<!-- results:begin (generated) -->\n| protocol |")
-    assert text.endswith("<!-- results:end -->\n\nrest\n")
+    assert text.endswith("*Table three.*\n<!-- study:end -->\n\nrest\n")
     assert "old" not in text
-    assert text.count("*Table ") == len(tables.README_TABLES)
-    assert tables.main(["readme", "--profile", "t", "--check"]) == 0
+    assert "between" in text
+    assert text.count("*Table ") == 3
+    assert tables.main(["readme", "--check"]) == 0
 
 
-def test_readme_without_markers_or_results_is_one_line(paths, tmp_path, capsys):
+def test_readme_without_markers_or_results_is_one_line(paths, tmp_path, capsys, blocks):
     (tmp_path / "README.md").write_text("nothing here\n")
-    assert tables.main(["readme", "--profile", "t"]) == 1
+    assert tables.main(["readme"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
     with pytest.raises(ZDError, match="no such file"):
-        tables.refreshed_readme(README, paths)
+        tables.refreshed_readme(README)
 
 
 def test_an_interval_is_shown_beside_its_value_and_explained(paths):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from zdlib.errors import ZDError
 from zdlib.paths import repo_root
@@ -82,6 +82,8 @@ class RunConfig(Frozen):
     recipe: RecipeName = "corrected"
     seg_weight: float = Field(default=0.1, ge=0)  # w_dis; 0 is the control: no segmentation head at all
     seed: int = 43
+    detach_features: bool = False  # the segmentation head learns but sends no gradient back: it cannot help depth
+    freeze_encoder: bool = False  # the encoder keeps its first weights
 
     @property
     def settings(self) -> Recipe:
@@ -97,6 +99,37 @@ class EvalConfig(Frozen):
     qualitative: Positive = 6  # rows of the picture grids
 
 
+class Arm(Frozen):
+    """One treatment of a study: a `RunConfig` trained once for each seed."""
+
+    title: str
+    seeds: list[int] = Field(min_length=1)
+    seg_weight: float = Field(default=0.1, ge=0)
+    detach_features: bool = False
+    freeze_encoder: bool = False
+
+
+class StudyConfig(Frozen):
+    """A grid of trainings."""
+
+    arms: dict[str, Arm] = Field(min_length=1)
+    pairs: list[tuple[str, str]] = Field(min_length=1)  # (arm, the arm it is compared with), in the tables' order
+
+    @model_validator(mode="after")
+    def _arms_are_known(self) -> "StudyConfig":
+        for arm in {arm for pair in self.pairs for arm in pair} - self.arms.keys():
+            raise ValueError(f"pairs: no arm {arm!r}: choose from {', '.join(self.arms)}")
+        return self
+
+    def jobs(self) -> dict[str, RunConfig]:
+        """The grid's runs, `<arm>_<seed>` each."""
+        return {
+            f"{key}_{seed}": RunConfig(**arm.model_dump(exclude={"seeds"}) | {"seed": seed})
+            for key, arm in self.arms.items()
+            for seed in arm.seeds
+        }
+
+
 class Profile(Frozen):
     """Everything a run depends on."""
 
@@ -104,8 +137,9 @@ class Profile(Frozen):
     data: DataConfig
     model: ModelConfig
     train: TrainConfig
-    runs: dict[str, RunConfig] = Field(min_length=1)
+    runs: dict[str, RunConfig] = {}
     evaluate: EvalConfig = EvalConfig()
+    study: StudyConfig | None = None
 
 
 def load_profile(name: str, root: Path | None = None, changes: Sequence[str] = ()) -> Profile:
@@ -139,7 +173,9 @@ def load_profile(name: str, root: Path | None = None, changes: Sequence[str] = (
         raise ZDError(f"{path}: {_explain(error)}") from error
     if profile.name != name:
         raise ZDError(f"{path}: its name is {profile.name!r}: make it {name!r}, like the file's")
-    if all(run.seg_weight == 0 for run in profile.runs.values()):
+    if not profile.runs and profile.study is None:
+        raise ZDError(f"{path}: runs: there is none, and no study: name at least one")
+    if profile.runs and all(run.seg_weight == 0 for run in profile.runs.values()):
         raise ZDError(f"{path}: runs: no run has a seg_weight above 0: the paper's tables need one that segments")
     return profile
 

@@ -70,7 +70,7 @@ def _snakemake(layout: Layout, jobs: int, forced: Sequence[str], lock: TextIO) -
     environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // jobs))
     environment |= {"ZD_PROFILE": layout.profile.name, "ZD_PARALLEL": str(jobs), "ZD_THREADS": threads}
-    if "03_training" in forced:
+    if any(step == "03_training" or step in layout.jobs for step in forced):
         environment["ZD_TRAIN"] = "fresh"  # or a finished training would be reused
     sys.stdout.flush()
     with open(_log(layout), "w", encoding="utf-8") as log:
@@ -258,6 +258,10 @@ def _compute(layout: Layout, step: str, reads: Sequence[str], writes: Sequence[s
         from zdlib.report import write_report
 
         write_report(layout.profile, layout.root / layout.report)
+    elif step in layout.jobs:
+        from zdlib.grid import run_job
+
+        run_job(layout.profile, layout.jobs[step], layout.paths)
     else:
         from zdlib.runner import LiveOutput, run_notebook
 

@@ -311,6 +311,31 @@ def metric_intervals(rows: pd.DataFrame, quantities: Mapping[str, str]) -> Figur
 
 
 @mpl.rc_context(STYLE)
+def seed_dots(trainings: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
+    """A dot a training, a row an arm, a vertical bar at the arm's mean; one panel a quantity.
+
+    Args:
+        trainings: `arm`, `seed` and the quantities.
+        quantities: column to axis label.
+    """
+    arms = trainings["arm"].unique().tolist()
+    figure = new_figure(WIDTH, 0.6 + 0.28 * len(arms))
+    for axes, (column, label) in zip(
+        np.atleast_1d(figure.subplots(1, len(quantities), sharey=True)), quantities.items(), strict=True
+    ):
+        for index, arm in enumerate(arms):
+            values = trainings.loc[trainings["arm"] == arm, column].to_numpy()
+            axes.vlines(values.mean(), index - 0.3, index + 0.3, color=COLOURS[index], linewidth=1.6)
+            axes.scatter(values, np.full(len(values), index), s=16, color=COLOURS[index], alpha=0.8, zorder=3)
+        axes.set_xlabel(label)
+        axes.set_yticks(range(len(arms)), arms)
+        axes.set_ylim(len(arms) - 0.5, -0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.grid(False, axis="y")
+    return figure
+
+
+@mpl.rc_context(STYLE)
 def metric_spread(values: Mapping[str, Float[np.ndarray, " images"]], label: str) -> Figure:
     """Empirical distribution of a per-image metric, one line a run: the tail is the hard images."""
     figure = new_figure(WIDTH / 2, 2.5)

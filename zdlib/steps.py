@@ -18,6 +18,7 @@ from zdlib.paths import RunPaths, repo_root
 
 MAX_CHECKSUM_BYTES = 64 * 1024**2  # inputs up to this size count by content, larger ones by date
 STATE = Path(".snakemake") / "zd"
+FIRST, STUDY = "01_data_prep", "09_control_study"
 
 
 class Layout:
@@ -28,8 +29,18 @@ class Layout:
         self.profile: Profile = load_profile(profile)
         self.paths = RunPaths(profile)
         self.python = shlex.quote(sys.executable)
-        self.notebooks = [path.stem for path in sorted((self.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
-        self.steps = [*self.notebooks, "report"]
+        notebooks = [path.stem for path in sorted((self.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
+        self.jobs = {} if self.profile.study is None else {f"train_{k}": k for k in self.profile.study.jobs()}
+        self.notebooks = [name for name in notebooks if self._has_place(name)]
+        before = [name for name in self.notebooks if name != STUDY]
+        after = [STUDY] if self.jobs else []
+        self.steps = [*before, *self.jobs, *after, "report"]
+
+    def _has_place(self, notebook: str) -> bool:
+        """Whether a profile runs a notebook: the study's with a study, those about its own runs with runs."""
+        if notebook == STUDY:
+            return bool(self.jobs)
+        return bool(self.profile.runs) or notebook == FIRST
 
     # ---------------------------------------------------------------------------------------------- outputs by name
     def executed(self, notebook: str) -> str:
@@ -75,8 +86,8 @@ class Layout:
         return self.root / STATE / self.profile.name / f"{step}.failed"
 
     def priority(self, step: str) -> int:
-        """Steps that could run now run in the order of their numbers."""
-        return len(self.steps) - self.steps.index(step)
+        """Steps that could run now run in the order of their numbers; a step this profile lacks has none."""
+        return len(self.steps) - self.steps.index(step) if step in self.steps else 0
 
     @property
     def report(self) -> str:
@@ -120,11 +131,18 @@ class Layout:
         Args:
             step: a notebook's name, or "report".
             sections: the parts of the profile it uses.
+
+        Returns:
+            Nothing for a step that this profile lacks: the Snakefile has the rules of all profiles.
         """
+        if step not in self.steps:
+            return []
         source = self.source(step)
         files = {self._local(source): notebook_hash(source) if source.suffix == ".ipynb" else sha256(source)}
         files |= {path.as_posix(): sha256(self.root / path) for path in closure(source, self.root)}
         values = self.profile.model_dump(mode="json", include=set(sections))
+        if step in self.jobs and self.profile.study is not None:
+            values["run"] = self.profile.study.jobs()[self.jobs[step]].model_dump(mode="json")
         return [
             *(f"file {name} {digest[:16]}" for name, digest in sorted(files.items())),
             *(f"value {name} {value}" for name, value in _flat(values)),
@@ -139,6 +157,8 @@ class Layout:
         """
         if step not in self.steps:
             raise ZDError(f"{step}: no such step: choose one of {', '.join(self.steps)}")
+        if step in self.jobs:
+            return self.root / "zdlib/grid.py"
         return self.root / ("zdlib/report.py" if step == "report" else f"notebooks/{step}.ipynb")
 
     def find_step(self, name: str) -> str:
@@ -148,7 +168,7 @@ class Layout:
             ZDError: no such step.
         """
         for step in self.steps:
-            if name in {step, rule_of(step), step.split("_")[0]}:
+            if name in {step, rule_of(step)} or (name.isdigit() and step.startswith(f"{name}_")):
                 return step
         raise ZDError(f"{name}: no such step: choose one of {', '.join(self.steps)}")
 

@@ -1,7 +1,7 @@
-"""Tables: how they look in a notebook, how they are stored, and the README's block of results.
+"""Tables: how they look in a notebook, how they are stored, and the README's generated blocks.
 
-python -m zdlib.tables readme          # rewrite the block in README.md from results/demo
-python -m zdlib.tables readme --check  # exit status 1 if it is stale
+python -m zdlib.tables readme          # rewrite the blocks in README.md from results/demo and results/study
+python -m zdlib.tables readme --check  # exit status 1 if one is stale
 """
 
 import argparse
@@ -70,9 +70,11 @@ INTERVAL_NOTE = (
     "in the stored table. It knows nothing of the randomness of training."
 )
 
-# The README's headline tables, in order.
-README_TABLES = ("nyu_depth", "nyu_against_control", "nyu_segmentation", "ibims_depth")
-_BLOCK = re.compile(r"(<!-- results:begin[^\n]*-->\n).*?(<!-- results:end -->)", re.DOTALL)
+# The README's blocks: the profile that each comes from and its tables, in order.
+README_BLOCKS = {
+    "results": ("demo", ("nyu_depth", "nyu_against_control", "nyu_segmentation", "ibims_depth")),
+    "study": ("study", ("study_summary",)),
+}
 
 
 def load_table(name: str, paths: RunPaths) -> pd.DataFrame:
@@ -102,6 +104,7 @@ def save_table(
     caption: str,
     compare: Sequence[str] | None = None,
     hide: Sequence[str] = (),
+    interval_note: str = INTERVAL_NOTE,
 ) -> Table:
     """Write `results/<profile>/tables/<name>.csv` and `.json`, and give the table to show.
 
@@ -114,13 +117,14 @@ def save_table(
         compare: columns whose values must be equal for two rows to be comparable; the best value of each metric among
             comparable rows is bold. Empty: all rows are. None: nothing is bold.
         hide: columns that are stored but not shown.
+        interval_note: ends the caption where intervals are shown.
 
     Raises:
         ZDError: the folder cannot be written, or the disk is full.
     """
     frame = frame.reset_index(drop=True)
     if _intervals(frame):
-        caption = f"{caption} {INTERVAL_NOTE}"
+        caption = f"{caption} {interval_note}"
     write_csv(paths.tables / f"{name}.csv", frame)
     rows = [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
     content = {"name": name, "caption": caption, "columns": list(frame.columns), "rows": rows}
@@ -220,21 +224,27 @@ def markdown(table: dict[str, Any]) -> str:
     return "\n".join(lines) + f"\n\n*{table['caption']}*\n"
 
 
-def readme_block(paths: RunPaths) -> str:
-    """The README's headline tables, from the stored results."""
-    return "\n".join(markdown(read_json(paths.tables / f"{name}.json")) for name in README_TABLES)
+def readme_block(name: str) -> str:
+    """The tables of one block of the README, from the stored results."""
+    profile, tables = README_BLOCKS[name]
+    return "\n".join(markdown(read_json(RunPaths(profile).tables / f"{table}.json")) for table in tables)
 
 
-def refreshed_readme(text: str, paths: RunPaths) -> str:
-    """`text` with the block between its markers replaced by the results' tables.
+def refreshed_readme(text: str) -> str:
+    """`text` with every block between its markers replaced by the results' tables.
 
     Raises:
-        ZDError: the markers are not there exactly once, or a table is missing.
+        ZDError: markers are not there exactly once, or a table is missing.
     """
-    if len(_BLOCK.findall(text)) != 1:
-        raise ZDError("README.md: put <!-- results:begin --> and <!-- results:end --> into it once, each on its line")
-    block = readme_block(paths)
-    return _BLOCK.sub(lambda match: f"{match[1]}{block}{match[2]}", text)
+    for name in README_BLOCKS:
+        block = re.compile(rf"(<!-- {name}:begin[^\n]*-->\n).*?(<!-- {name}:end -->)", re.DOTALL)
+        if len(block.findall(text)) != 1:
+            raise ZDError(
+                f"README.md: put <!-- {name}:begin --> and <!-- {name}:end --> into it once, each on its line"
+            )
+        fresh = readme_block(name)
+        text = block.sub(lambda match, fresh=fresh: f"{match[1]}{fresh}{match[2]}", text)  # type: ignore[misc]
+    return text
 
 
 def _header(column: object) -> str:
@@ -252,17 +262,16 @@ def _plain(value: Any) -> Any:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; see the module's docstring."""
     parser = argparse.ArgumentParser(prog="python -m zdlib.tables", description="Results as text.")
-    parser.add_argument("what", choices=["readme"], help="rewrite the results block of README.md")
-    parser.add_argument("--profile", default="demo", help="whose results (default: demo)")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit status 1 if the block is stale")
+    parser.add_argument("what", choices=["readme"], help="rewrite the generated blocks of README.md")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit status 1 if one is stale")
     options = parser.parse_args(arguments)
     readme = repo_root() / "README.md"
     try:
         text = readme.read_text(encoding="utf-8")
-        fresh = refreshed_readme(text, RunPaths(options.profile))
+        fresh = refreshed_readme(text)
         if options.check:
             if fresh != text:
-                raise ZDError(f"{readme}: its results block is stale: run python -m zdlib.tables readme")
+                raise ZDError(f"{readme}: a generated block is stale: run python -m zdlib.tables readme")
         elif fresh != text:
             write_text(readme, fresh)
     except ZDError as error:

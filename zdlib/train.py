@@ -129,6 +129,10 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
     pool_batch_norm(model)
     freeze_unreached(model)
+    if model.unet is not None:
+        model.unet.detach = run.detach_features
+    if run.freeze_encoder:
+        model.encoder.requires_grad_(False)
     # A segmentation head drew numbers that a control did not; and each process drops its own paths.
     _seed_everything(run.seed + accelerator.process_index)
     order = torch.Generator().manual_seed(run.seed)
