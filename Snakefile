@@ -232,6 +232,24 @@ rule control_study:
         STEP
 
 
+rule speed:
+    input:
+        layout.benchmark,
+    output:
+        finished("10_speed"),
+        update(executed("10_speed")),
+        update(
+            table("speed_inference", "speed_savings", "speed_training", "speed_compiled", "speed_evaluation")
+        ),
+        update(figure("speed_ratios", "speed_stages", "speed_savings", "speed_curves")),
+    priority:
+        layout.priority("10_speed")
+    params:
+        *depends("10_speed"),
+    shell:
+        STEP
+
+
 rule report:
     input:
         [finished(name) for name in layout.notebooks],

@@ -36,6 +36,7 @@ STEPS = (
     "06_parameter_table",
     "07_plots",
     "08_protocol_audit",
+    "10_speed",
 )
 
 

@@ -125,6 +125,11 @@ class Layout:
         """The encoder's checkpoint file, if the profile names one."""
         return [self._local(self.root / path) for path in watched_files(self.profile, weights=True)]
 
+    @property
+    def benchmark(self) -> list[str]:
+        """What `zdlib bench` measured, on whatever machine: committed, and no profile's."""
+        return [self._local(path) for path in sorted((self.root / "results" / "bench").glob("*.*"))]
+
     def depends(self, step: str, *sections: str) -> list[str]:
         """What makes a step stale besides its input files; one string `kind name content` each.
 
