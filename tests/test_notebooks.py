@@ -23,6 +23,7 @@ NAMES = [
     "06_parameter_table",
     "07_plots",
     "08_protocol_audit",
+    "10_speed",
 ]
 CHECKED = "# NBVAL_CHECK_OUTPUT"
 

@@ -79,7 +79,7 @@ def test_a_run_leaves_results_and_provenance(restored: Path) -> None:
 def test_a_second_run_has_nothing_to_do(restored: Path) -> None:
     started = time.monotonic()
     done = tiny.pipeline(restored, "run")
-    assert "nothing to do, all 9 steps are up to date" in done.stdout
+    assert "nothing to do, all 10 steps are up to date" in done.stdout
     assert time.monotonic() - started < 15
 
 

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from segmentation_models_pytorch.losses import DiceLoss, FocalLoss
 from torch import Tensor, nn
 
 from zdlib.errors import ZDError
@@ -25,6 +24,7 @@ from zdlib.models.zoe import ZoeDepth, network_size
 
 # isort: split
 import timm  # after zdlib.models, which prepares for it
+from segmentation_models_pytorch.losses import DiceLoss, FocalLoss  # imports timm too
 
 Stage = Literal["encoder", "decoder", "head"]
 
