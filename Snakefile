@@ -239,7 +239,7 @@ rule speed:
         finished("10_speed"),
         update(executed("10_speed")),
         update(
-            table("speed_inference", "speed_savings", "speed_training", "speed_compiled", "speed_evaluation")
+            table("speed_inference", "speed_savings", "speed_training", "speed_compiled", "speed_evaluation", "speed_drift")
         ),
         update(figure("speed_ratios", "speed_stages", "speed_savings", "speed_curves")),
     priority:

@@ -53,6 +53,25 @@ def test_the_published_recipe_is_in_kilometres(files):
     np.testing.assert_allclose(depths[1], 1000 * depths[0], rtol=1e-6)
 
 
+def test_a_folder_s_pictures_are_predicted_one_by_one(files, tmp_path, capsys):
+    for name in ("b.png", "a.JPG"):
+        Image.open(files / "room.png").save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    arguments = ["--weights", str(files / "metres.safetensors"), "-o", str(tmp_path / "out")]
+    assert main(["predict", str(tmp_path), *arguments]) == 0
+    assert {path.name for path in (tmp_path / "out").glob("*.npy")} == {"a.npy", "b.npy"}
+    assert capsys.readouterr().out.index("a.JPG") < 200
+    (tmp_path / "empty").mkdir()
+    assert main(["predict", str(tmp_path / "empty"), *arguments]) == 1
+    assert "no .jpeg, .jpg, .png in this folder" in capsys.readouterr().err
+
+
+def test_bfloat16_is_an_option(files, tmp_path):
+    exact, half = (np.load(predict(files, "metres", "--precision", p) / "room.npy") for p in ("fp32", "bf16"))
+    assert not np.array_equal(half, exact)
+    np.testing.assert_allclose(half, exact, rtol=0.05)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

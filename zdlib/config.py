@@ -96,6 +96,7 @@ class EvalConfig(Frozen):
 
     batch_size: Positive = 8
     flip: bool = True  # average the prediction with that of the mirrored image
+    precision: Literal["fp32", "bf16"] = "fp32"
     qualitative: Positive = 6  # rows of the picture grids
 
 

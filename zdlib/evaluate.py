@@ -4,7 +4,9 @@
 clamping belong to the protocol. Every table of the paper starts from the per-image frames made here.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,6 +25,7 @@ from zdlib.data.sample import Reader, Sample
 from zdlib.errors import ZDError
 from zdlib.metrics import METRICS, depth_metrics, distance_bins, group_metrics, group_sums
 from zdlib.models.memory import keep_freed_memory
+from zdlib.predict import Precision, autocast
 from zdlib.seg_metrics import VOID, confusion_matrix, segmentation_metrics
 from zdlib.stats import bootstrap_groups, bootstrap_segmentation, interval_ends
 
@@ -38,6 +41,20 @@ FrameNumbers = Iterable[int] | Int64[np.ndarray, " frames"]
 Readers = Reader | Mapping[str, Reader]  # the latter for NYU: {"raw": …, "inpainted": …}
 
 
+@dataclass(frozen=True)
+class Images(Sequence[Image]):
+    """The images of some frames, read when they are asked for."""
+
+    reader: Reader
+    frames: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, place: int) -> Image:  # type: ignore[override]  # no slices
+        return self.reader[self.frames[place]].image
+
+
 def predict(
     model: nn.Module,
     images: Iterable[Image],
@@ -45,22 +62,25 @@ def predict(
     batch_size: int = 8,
     flip: bool = True,
     portrait_resize: bool = False,
+    precision: Precision = "fp32",
 ) -> list[DepthMap]:
     """Metric depth of each image at the network's resolution.
 
     Args:
         model: gives a `ZoeOutput` for images in [0, 1]; its train or eval mode is restored afterwards.
-        images: RGB; images of one size that follow each other share a batch.
+        images: RGB; images of one size that follow each other share a batch. A few are read ahead while the model
+            works, so that an iterable which reads files costs neither their memory nor their time.
         metres_per_unit: the unit of the network's output (`Recipe.metres_per_unit`).
         batch_size: images a forward pass; twice as many with `flip`.
         flip: average with the mirrored prediction of the mirrored image.
         portrait_resize: squeeze images as the original did (`Recipe.portrait_resize`).
+        precision: bf16 computes products and convolutions in bfloat16.
 
     Returns:
         Metres, one map an image.
     """
     maps: list[DepthMap] = []
-    with _inference(model) as device:
+    with _inference(model) as device, autocast(device, precision):
         for batch in _batches(images, batch_size, "depth"):
             tensor = _to_tensor(batch, device)
             if portrait_resize:
@@ -335,13 +355,28 @@ def _inference(model: nn.Module) -> Iterator[torch.device]:
 def _batches(images: Iterable[Image], batch_size: int, what: str) -> Iterator[list[Image]]:
     total = len(images) if isinstance(images, Sequence | np.ndarray) else None
     batch: list[Image] = []
-    for image in tqdm(images, desc=f"predicting {what}", total=total, unit="image", mininterval=1):
+    for image in tqdm(
+        _ahead(images, 2 * batch_size), desc=f"predicting {what}", total=total, unit="image", mininterval=1
+    ):
         if batch and (len(batch) == batch_size or image.shape != batch[0].shape):
             yield batch
             batch = []
         batch.append(image)
     if batch:
         yield batch
+
+
+def _ahead(items: Iterable[Image], count: int) -> Iterator[Image]:
+    """`items`, up to `count` of them fetched before they are asked for, in one other thread."""
+    source, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(next, source, end) for _ in range(count))
+        try:
+            while (item := waiting.popleft().result()) is not end:
+                waiting.append(pool.submit(next, source, end))
+                yield item  # type: ignore[misc]
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _to_tensor(batch: list[Image], device: torch.device) -> Tensor:

@@ -1,6 +1,6 @@
 """Inference on single pictures, as ZoeDepth's own `infer` does it."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -8,6 +8,13 @@ import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
 
 from zdlib.models.zoe import ZoeDepth
+
+Precision = Literal["fp32", "bf16"]
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """Where products and convolutions are computed in bfloat16, if that is the precision; weights stay float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 class Border(NamedTuple):
@@ -24,7 +31,12 @@ def border(height: int, width: int) -> Border:
 
 @torch.inference_mode()
 def predict_depth(
-    model: ZoeDepth, image: UInt8[np.ndarray, "h w 3"], pad: bool = True, flip: bool = True, domain: int | None = None
+    model: ZoeDepth,
+    image: UInt8[np.ndarray, "h w 3"],
+    pad: bool = True,
+    flip: bool = True,
+    domain: int | None = None,
+    precision: Precision = "fp32",
 ) -> Float32[np.ndarray, "h w"]:
     """Metric depth at the picture's own resolution, in the model's unit.
 
@@ -34,6 +46,7 @@ def predict_depth(
         pad: surround the picture by its reflection, and cut the border off the depth again.
         flip: average with the prediction on the mirrored picture, mirrored back.
         domain: the head to use, of a model with several; None leaves it to the router.
+        precision: bf16 is faster where the processor computes in it; notebook 10 has what it does to metrics.
     """
     parameter = next(model.parameters())
     x = torch.from_numpy(image.copy()).to(parameter.device).permute(2, 0, 1)[None].to(parameter.dtype) / 255  # 1 3 h w
@@ -44,7 +57,8 @@ def predict_depth(
     if flip:
         x = torch.cat([x, x.flip(3)])
     domains = None if domain is None else torch.full((len(x),), domain, device=x.device)
-    depth = model(x, domains=domains).metric_depth
+    with autocast(x.device, precision):
+        depth = model(x, domains=domains).metric_depth.float()
     depth = F.interpolate(depth, size=x.shape[2:], mode="bicubic", align_corners=False)
     if flip:
         depth = (depth[:1] + depth[1:].flip(3)) / 2

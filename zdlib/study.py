@@ -25,6 +25,7 @@ from zdlib.data.nyu import NYUReader, Splits, contiguous_split, read_splits
 from zdlib.errors import ZDError
 from zdlib.evaluate import (
     DepthMaps,
+    Images,
     Reader,
     depth_by_class,
     depth_by_distance,
@@ -132,11 +133,12 @@ def predict_run(run: TrainedRun, reader: Reader, frames: Sequence[int], profile:
     """Metric depth of the given frames, by frame number, as the profile's `evaluate` section asks."""
     maps = predict(
         run.model,
-        [reader[i].image for i in frames],
+        Images(reader, frames),
         run.recipe.metres_per_unit,
         batch_size=profile.evaluate.batch_size,
         flip=profile.evaluate.flip,
         portrait_resize=run.recipe.portrait_resize,
+        precision=profile.evaluate.precision,
     )
     return dict(zip(frames, maps, strict=True))
 

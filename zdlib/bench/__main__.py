@@ -19,6 +19,7 @@ from zdlib.errors import ZDError
 from zdlib.io import write_csv, write_json
 from zdlib.paths import repo_root
 
+DRIFT_METRICS = ("delta1", "abs_rel", "rmse", "log10")
 GROUPS = tuple(dict.fromkeys(case.group for case in CASES.values()))
 
 
@@ -42,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 
 def add_options(made: argparse.ArgumentParser) -> None:
     """Give a parser the benchmark's options."""
-    choices = [*GROUPS, "stages", "evaluation"]
+    choices = [*GROUPS, "stages", "evaluation", "drift"]
     made.add_argument("--group", action="append", choices=choices, help="which table (default: all); may be repeated")
     made.add_argument("--rounds", type=int, default=5, help="timed runs of each contestant (default 5)")
     made.add_argument("--threads", type=int, default=2, help="CPU threads of each (default 2)")
@@ -64,11 +65,16 @@ def run(options: argparse.Namespace) -> None:
         raise ZDError("--rounds and --threads: give whole numbers from 1 on")
     root = repo_root()
     out = options.out or root / "results" / "bench"
-    special: dict[str, Callable[[argparse.Namespace], pd.DataFrame]] = {"stages": _stages, "evaluation": _evaluation}
+    special: dict[str, Callable[[argparse.Namespace], pd.DataFrame]] = {
+        "stages": _stages,
+        "evaluation": _evaluation,
+        "drift": _drift,
+    }
     for group in options.group or [*GROUPS, *special]:
         print(f"{group} …", flush=True)
         table = special.get(group, lambda o, group=group: _group(group, o))(options)
-        print(table.round(4).to_string(index=False), flush=True)
+        if group in special:
+            print(table.to_string(index=False, float_format="%.4g"), flush=True)
         record = {
             "rounds": options.rounds,
             "threads": options.threads,
@@ -90,8 +96,9 @@ def _group(group: str, options: argparse.Namespace) -> pd.DataFrame:
     tables = []
     for case in CASES.values():
         if case.group == group:
-            print(f"  {case.name}", flush=True)
             tables.append(bench(case, options.rounds, options.threads))
+            shown = ["contestant", "seconds", "ratio", "peak_mib", "memory_ratio", "difference"]
+            print(f"{case.name}\n{tables[-1][shown].to_string(index=False, float_format='%.4g')}", flush=True)
     return pd.concat(tables, ignore_index=True)
 
 
@@ -111,14 +118,46 @@ def _evaluation(options: argparse.Namespace) -> pd.DataFrame:
     from zdlib.paths import resolve
 
     torch.set_num_threads(options.threads)
-    path = resolve(load_profile("demo").data.nyu_mat)
-    if not path.is_file():
-        raise ZDError(f"{path}: no such file: ./run_all.sh writes it")
+    path = _made_by_the_demo(resolve(load_profile("demo").data.nyu_mat))
     rows = []
     for name in ("zoe_distill_lite0", "zoe_swin2_b"):
         model = create_model(name).eval()
         rows.append({"model": name, **evaluation_share(model, NYUReader(path, depth="raw"))})
     return pd.DataFrame(rows)
+
+
+def _drift(options: argparse.Namespace) -> pd.DataFrame:
+    """NYU's metrics of the demo's runs, predicted in float32 and in bfloat16."""
+    import torch
+
+    from zdlib import protocols
+    from zdlib.config import load_profile
+    from zdlib.evaluate import evaluate_depth, summarise
+    from zdlib.paths import RunPaths
+    from zdlib.study import load_run, open_nyu, predict_run
+
+    torch.set_num_threads(options.threads)
+    profile, paths, standard = load_profile("demo"), RunPaths("demo"), protocols.get("nyu/standard")
+    rows = []
+    for key, run in profile.runs.items():
+        _made_by_the_demo(paths.checkpoints / f"{key}.safetensors")
+        trained, nyu = load_run(profile, key, paths), open_nyu(profile)
+        test = nyu.frames(standard).tolist()
+        for precision in ("fp32", "bf16"):
+            asked = profile.model_copy(
+                update={"evaluate": profile.evaluate.model_copy(update={"precision": precision})}
+            )
+            scores = summarise(
+                evaluate_depth(predict_run(trained, nyu.readers["raw"], test, asked), nyu.readers, test, standard)
+            )
+            rows.append({"method": run.title, "precision": precision, **{m: scores[m] for m in DRIFT_METRICS}})
+    return pd.DataFrame(rows)
+
+
+def _made_by_the_demo(path: Path) -> Path:
+    if not path.is_file():
+        raise ZDError(f"{path}: no such file: ./run_all.sh writes it")
+    return path
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from zdlib.bench.contestants import images
 from zdlib.bench.reference import PlainZoeDepth
 from zdlib.bench.run import enliven
 from zdlib.data.nyu import NYUReader
-from zdlib.evaluate import evaluate_depth, predict
+from zdlib.evaluate import Images, evaluate_depth, predict
 from zdlib.models import ZoeDepth, create_model
 from zdlib.models.memory import keep_freed_memory
 
@@ -91,7 +91,7 @@ def evaluation_share(model: ZoeDepth, reader: NYUReader, count: int = 100, batch
     ]
     try:
         started = time.perf_counter()
-        maps = predict(model, (reader[i].image for i in frames), 1.0, batch_size=batch_size)
+        maps = predict(model, Images(reader, frames), 1.0, batch_size=batch_size)
         predictions = dict(zip(frames, maps, strict=True))
         evaluate_depth(predictions, reader, np.array(frames), protocols.get("nyu/standard"))
         seconds = time.perf_counter() - started
