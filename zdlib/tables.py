@@ -74,6 +74,7 @@ INTERVAL_NOTE = (
 README_BLOCKS = {
     "results": ("demo", ("nyu_depth", "nyu_against_control", "nyu_segmentation", "ibims_depth")),
     "study": ("study", ("study_summary",)),
+    "speed": ("demo", ("speed_inference", "speed_training")),
 }
 
 
