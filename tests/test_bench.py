@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from zdlib.bench import plots, stages
+from zdlib.bench import show, stages
 from zdlib.bench.__main__ import main
 from zdlib.bench.cases import CASES, SAVINGS, Case
 from zdlib.bench.contestants import prepare
@@ -105,13 +105,19 @@ def test_the_machine_s_matrix_peak_is_positive():
     assert torch.get_num_threads() == before
 
 
+def test_a_table_shows_whole_mebibytes_and_powers_of_ten():
+    found = pd.DataFrame({"contestant": ["zdlib"], "peak_mib": [10.6], "difference": [3.2e-6], "slowest": [2.0]})
+    (row,) = show.for_table(found, "contestant", "peak_mib", "difference").to_dict("records")
+    assert row == {"contestant": "zdlib", "memory [MiB]": 11, "difference": "3e-06"}
+
+
 def test_figures_have_a_line_and_a_bar_for_each():
     columns = {"seconds": 1.0, "fastest": 0.9, "slowest": 1.2, "peak_mib": 100.0, "memory_ratio": 0.5}
     columns |= {"ratio": 0.5, "ratio_low": 0.4, "ratio_high": 0.6}
     names = [f"{kind} {n}" for kind in ("size", "batch", "threads") for n in (1, 2)]
     found = pd.DataFrame([{"case": n, "contestant": c, **columns} for n in names for c in ("plain", "zdlib")])
-    assert [len(axes.lines) for axes in plots.curves(found).axes] == [2] * 6
-    assert len(plots.savings(found[:3]).axes[0].patches) == 6
-    assert len(plots.ratios(found).axes[0].get_yticks()) == len(names)
+    assert [len(axes.lines) for axes in show.curves(found).axes] == [2] * 6
+    assert len(show.savings(found[:3]).axes[0].patches) == 6
+    assert len(show.ratios(found).axes[0].get_yticks()) == len(names)
     parts = pd.DataFrame([{"contestant": "plain", "stage": "encoder", "kind": k, "seconds": 1.0} for k in "ab"])
-    assert plots.stage_bars(parts).axes[0].texts[0].get_text() == "2.00 s"
+    assert show.stage_bars(parts).axes[0].texts[0].get_text() == "2.00 s"

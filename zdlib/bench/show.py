@@ -1,4 +1,4 @@
-"""The figures of the benchmark."""
+"""The tables and figures of the benchmark."""
 
 import matplotlib as mpl
 import numpy as np
@@ -6,6 +6,24 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from zdlib.figures import COLOURS, GREY, STYLE, WIDTH, new_figure
+
+_NAMES = {
+    "seconds": "seconds (median)",
+    "ratio": "time, ratio",
+    "peak_mib": "memory [MiB]",
+    "memory_ratio": "memory, ratio",
+    "images_s": "images/s",
+    "gflops": "GFLOP/s",
+}
+
+
+def for_table(found: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Some columns of a result under the names of a table, sizes in whole MiB, differences as powers of ten."""
+    table = found[list(columns)].copy()
+    for name in {"peak_mib", "gflops"} & set(columns):
+        table[name] = table[name].round().astype(int)
+    table["difference"] = table["difference"].map("{:.0e}".format)
+    return table.rename(columns=_NAMES)
 
 
 @mpl.rc_context(STYLE)
