@@ -120,7 +120,7 @@ def _evaluation(options: argparse.Namespace) -> pd.DataFrame:
     torch.set_num_threads(options.threads)
     path = _made_by_the_demo(resolve(load_profile("demo").data.nyu_mat))
     rows = []
-    for name in ("zoe_distill_lite0", "zoe_swin2_b"):
+    for name in ("zoe_distill_lite0", "zoe_swin2_t"):
         model = create_model(name).eval()
         rows.append({"model": name, **evaluation_share(model, NYUReader(path, depth="raw"))})
     return pd.DataFrame(rows)
