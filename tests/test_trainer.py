@@ -37,6 +37,12 @@ def test_the_loss_of_accumulated_parts_is_their_mean(profile, monkeypatch):
         assert found == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("setting", ["checkpoint_activations"])
+def test_on_a_cpu_these_settings_change_no_number(profile, setting):
+    expected = train(profile, "distill").steps
+    assert train(changed(profile, **{setting: True}), "distill").steps.equals(expected)
+
+
 def test_half_precision_with_a_scaler_trains(profile):
     steps = train(changed(profile, precision="fp16"), "control").steps
     assert np.isfinite(steps["total"]).all()

@@ -131,6 +131,8 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
     pool_batch_norm(model)
     freeze_unreached(model)
+    if config.checkpoint_activations:
+        model.encoder.recompute_blocks()
     if model.unet is not None:
         model.unet.detach = run.detach_features
     if run.freeze_encoder:
