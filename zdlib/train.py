@@ -46,7 +46,7 @@ from zdlib.resume import (
     random_state,
     restore_random_state,
 )
-from zdlib.trainer import Trainer, computes_in_bf16, freeze_unreached, optimisation
+from zdlib.trainer import Trainer, compiled, computes_in_bf16, freeze_unreached, optimisation
 
 
 @dataclass(frozen=True)
@@ -148,10 +148,11 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
         generator=order,
         pin_memory=device.type == "cuda",
     )
+    parallel = accelerator.prepare_model(model)
     optimizer, schedule = optimisation(model, config, steps=config.epochs * len(batches))
     trainer = Trainer(
         model=model,
-        parallel=accelerator.prepare_model(model),
+        parallel=compiled(parallel) if config.compile else parallel,
         criterion=ZoeDistillLoss(recipe, run.seg_weight),
         optimizer=optimizer,
         schedule=schedule,

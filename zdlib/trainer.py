@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -129,6 +129,15 @@ def optimisation(
         max_momentum=0.95,
     )
     return optimizer, schedule
+
+
+def compiled(model: nn.Module) -> nn.Module:
+    """The same network, compiled when it first runs; parameters and names are those of `model`.
+
+    Every shape gets a program of its own: what a general one looks like would depend on the shapes seen before, and so
+    a resumed run's bits on where it had been stopped.
+    """
+    return cast(nn.Module, torch.compile(model, dynamic=False))
 
 
 def freeze_unreached(model: ZoeDepth) -> list[str]:
