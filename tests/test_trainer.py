@@ -13,7 +13,7 @@ from zdlib.errors import ZDError
 from zdlib.models import ZoeDepth, build_model
 from zdlib.paths import RunPaths
 from zdlib.train import train
-from zdlib.trainer import Trainer, freeze_unreached
+from zdlib.trainer import Trainer, deterministic_algorithms, freeze_unreached
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_the_loss_of_accumulated_parts_is_their_mean(profile, monkeypatch):
         assert found == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("setting", ["checkpoint_activations"])
+@pytest.mark.parametrize("setting", ["checkpoint_activations", "deterministic"])
 def test_on_a_cpu_these_settings_change_no_number(profile, setting):
     expected = train(profile, "distill").steps
     assert train(changed(profile, **{setting: True}), "distill").steps.equals(expected)
@@ -92,6 +92,30 @@ def test_training_compiles_if_asked(profile, monkeypatch):
     ((model, options),) = seen
     assert isinstance(model, ZoeDepth)
     assert options == {"dynamic": False}
+
+
+def switches() -> tuple[bool, bool]:
+    return torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+
+
+def test_deterministic_algorithms_are_for_the_training_alone(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    with deterministic_algorithms(False):
+        assert switches() == (False, True)
+    with deterministic_algorithms(True):
+        assert switches() == (True, False)
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert switches() == (False, True)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    with deterministic_algorithms(True):
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_two_runs_are_bitwise_equal(profile):
+    runs = [train(changed(profile, deterministic=True), "distill", start="fresh").steps for _ in range(2)]
+    assert runs[0].equals(runs[1])
 
 
 def test_half_precision_with_a_scaler_trains(profile):

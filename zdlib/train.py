@@ -46,7 +46,7 @@ from zdlib.resume import (
     random_state,
     restore_random_state,
 )
-from zdlib.trainer import Trainer, compiled, computes_in_bf16, freeze_unreached, optimisation
+from zdlib.trainer import Trainer, compiled, computes_in_bf16, deterministic_algorithms, freeze_unreached, optimisation
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
         delta1=progress.validations[-1]["delta1"] if progress.validations else None,
         first=main,
     )
-    with StopSignals() as stop, live:
+    with deterministic_algorithms(config.deterministic), StopSignals() as stop, live:
         for epoch in range(progress.epoch, config.epochs + 1):
             train_set.set_epoch(epoch)
             live.epoch(epoch)

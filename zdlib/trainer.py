@@ -1,6 +1,8 @@
 """One optimiser step: precision, accumulation, clipping, and what of a network takes part in it."""
 
-from contextlib import nullcontext
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -138,6 +140,26 @@ def compiled(model: nn.Module) -> nn.Module:
     a resumed run's bits on where it had been stopped.
     """
     return cast(nn.Module, torch.compile(model, dynamic=False))
+
+
+@contextmanager
+def deterministic_algorithms(wanted: bool) -> Iterator[None]:
+    """Within this context, if `wanted`, equal steps on a GPU are bitwise equal: what has no such algorithm is an error.
+
+    torch's global switches are put back afterwards. cuBLAS reads its workspace's size when it is first used, so that
+    one stays; a size that is set already is kept.
+    """
+    algorithms = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(algorithms[0], warn_only=algorithms[1])
+        torch.backends.cudnn.benchmark = benchmark
 
 
 def freeze_unreached(model: ZoeDepth) -> list[str]:
