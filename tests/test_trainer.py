@@ -2,13 +2,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tiny_training
 import torch
+from accelerate import DistributedType
 
 import zdlib
+import zdlib.train as training
 from zdlib.errors import ZDError
 from zdlib.models import ZoeDepth, build_model
 from zdlib.paths import RunPaths
@@ -116,6 +119,13 @@ def test_deterministic_algorithms_are_for_the_training_alone(monkeypatch):
 def test_on_a_gpu_two_runs_are_bitwise_equal(profile):
     runs = [train(changed(profile, deterministic=True), "distill", start="fresh").steps for _ in range(2)]
     assert runs[0].equals(runs[1])
+
+
+def test_sharded_parameters_are_refused(profile, monkeypatch):
+    launched = SimpleNamespace(distributed_type=DistributedType.FSDP)
+    monkeypatch.setattr(training, "Accelerator", lambda **_: launched)
+    with pytest.raises(ZDError, match="accelerate launch: FSDP shares out parameters, which is not supported"):
+        train(profile, "control")
 
 
 def test_half_precision_with_a_scaler_trains(profile):

@@ -46,7 +46,15 @@ from zdlib.resume import (
     random_state,
     restore_random_state,
 )
-from zdlib.trainer import Trainer, compiled, computes_in_bf16, deterministic_algorithms, freeze_unreached, optimisation
+from zdlib.trainer import (
+    Trainer,
+    compiled,
+    computes_in_bf16,
+    deterministic_algorithms,
+    freeze_unreached,
+    optimisation,
+    refuse_sharding,
+)
 
 
 @dataclass(frozen=True)
@@ -82,8 +90,8 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
             in any case. Default: the environment's ZD_TRAIN, else `auto`.
 
     Raises:
-        ZDError: unknown run, unreadable data, an unfinished run that cannot be resumed, or a loss or gradient that is
-            not finite (its frames are named; no weights of that step are saved).
+        ZDError: unknown run, parameters to be sharded, unreadable data, an unfinished run that cannot be resumed, or a
+            loss or gradient that is not finite (its frames are named; no weights of that step are saved).
         Stopped: SIGINT or SIGTERM came; the state is saved.
     """
     if run_name not in profile.runs:
@@ -94,6 +102,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     paths = paths or RunPaths(profile.name)
     # Accelerate finds the processes and wraps the model for them; precision and loader are ours.
     accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available())
+    refuse_sharding(accelerator.distributed_type)
     device, main = accelerator.device, accelerator.is_main_process
     if config.threads:
         torch.set_num_threads(config.threads)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType
 from torch import Tensor, nn
 
 from zdlib.config import TrainConfig
@@ -140,6 +140,18 @@ def compiled(model: nn.Module) -> nn.Module:
     a resumed run's bits on where it had been stopped.
     """
     return cast(nn.Module, torch.compile(model, dynamic=False))
+
+
+def refuse_sharding(kind: DistributedType) -> None:
+    """Raise a ZDError if `accelerate launch` was told to share out the parameters themselves (FSDP, DeepSpeed, …).
+
+    Validation and the states on disk need the whole network in every process.
+    """
+    if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
+        raise ZDError(
+            f"accelerate launch: {kind.value} shares out parameters, which is not supported: launch without it; "
+            "against a lack of memory set train.checkpoint_activations or train.accumulate"
+        )
 
 
 @contextmanager
