@@ -3,6 +3,8 @@ import timm
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_models import ENCODERS
+from torch import nn
 
 from zdlib.errors import ZDError
 from zdlib.models.backbones import (
@@ -87,6 +89,49 @@ def test_bias_of_any_grid_is_an_interpolation(h, w):
     assert bias.max() <= table.max()
     if (h, w) == (6, 6):
         assert torch.equal(bias, table[relative_position_index((h, w))].permute(2, 0, 1))
+
+
+def gradients(encoder: nn.Module, images: torch.Tensor) -> tuple[list[torch.Tensor], int]:
+    """Of all parameters, and the bytes that were kept for the backward pass beside these."""
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in encoder.parameters()}
+    kept = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    torch.manual_seed(1)  # of the paths that are dropped
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        total = sum(level.square().mean() for level in encoder(images))
+    bytes_kept = sum(size for storage, size in kept.items() if storage not in parameters)
+    found = torch.autograd.grad(total, list(encoder.parameters()), allow_unused=True)
+    return [gradient for gradient in found if gradient is not None], bytes_kept
+
+
+@pytest.mark.parametrize("name", [*ENCODERS, "tf_efficientnet_lite0", "convnext_atto"])
+def test_blocks_that_run_again_give_the_same_gradients_and_keep_less(name):
+    encoder = build_encoder(name, "none").train()
+    dropping = 0
+    for module in encoder.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()  # as ZoeDepth has it
+        if hasattr(module, "drop_prob"):
+            module.drop_prob, dropping = 0.5, dropping + 1
+    assert dropping or "swin" not in name
+    images = torch.rand(2, 3, 64, 64)
+    expected, all_kept = gradients(encoder, images)
+    encoder.recompute_blocks()
+    found, kept = gradients(encoder, images)
+    assert kept < 0.7 * all_kept
+    assert len(found) == len(expected) > 0
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_a_network_whose_blocks_cannot_run_again_is_refused():
+    encoder = build_encoder("resnet18", "none")
+    encoder.model = nn.Identity()
+    with pytest.raises(ZDError, match=r"Identity: timm cannot run its blocks again: set train\.checkpoint_activations"):
+        encoder.recompute_blocks()
 
 
 def test_packaged_weights_are_imagenets():

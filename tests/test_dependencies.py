@@ -55,6 +55,13 @@ def test_closure_of_a_module_leaves_the_module_out(root: Path) -> None:
     assert "a.py" not in names(closure(root / "zdlib/a.py", root))
 
 
+def test_closure_can_do_without_a_module_and_what_it_alone_needs(root: Path) -> None:
+    (root / "zdlib/g.py").write_text("from zdlib import e, b\n")
+    found = names(closure(root / "zdlib/g.py", root, without=[root / "zdlib/sub/c.py"]))
+    assert found == ["__init__.py", "b.py", "e.py", "sub/__init__.py"]
+    assert not packages(root / "zdlib/g.py", root, without=[root / "zdlib/sub/c.py"])
+
+
 def test_markdown_imports_nothing(root: Path) -> None:
     tiny.write_notebook(root / "01.ipynb")
     content = json.loads((root / "01.ipynb").read_text())

@@ -12,13 +12,14 @@ from scipy.ndimage import maximum_filter
 
 from tests import rgbd
 from zdlib import gallery, protocols, study
+from zdlib.colours import INVALID
 from zdlib.config import Profile
 from zdlib.data import classes
 from zdlib.data.ibims import IBimsReader
 from zdlib.data_summary import summarise_nyu
 from zdlib.errors import ZDError
 from zdlib.evaluate import evaluate_depth
-from zdlib.figures import INVALID, picture_grid
+from zdlib.figures import picture_grid
 from zdlib.models import build_model
 from zdlib.models.checkpoints import save_checkpoint
 from zdlib.paths import RunPaths

@@ -45,6 +45,7 @@ def test_a_run_writes_checkpoint_and_logs(profile, paths):
     assert sorted(p.name for p in paths.checkpoints.iterdir()) == [
         "distill.safetensors",
         "distill_steps.csv",
+        "distill_tensorboard",
         "distill_training.json",
         "distill_validations.csv",
     ]

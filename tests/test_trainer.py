@@ -1,13 +1,22 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tiny_training
 import torch
+from accelerate import DistributedType
 
+import zdlib
+import zdlib.train as training
 from zdlib.errors import ZDError
-from zdlib.models import build_model
+from zdlib.models import ZoeDepth, build_model
 from zdlib.paths import RunPaths
 from zdlib.train import train
-from zdlib.trainer import Trainer, freeze_unreached
+from zdlib.trainer import Trainer, deterministic_algorithms, freeze_unreached
 
 
 @pytest.fixture
@@ -35,6 +44,88 @@ def test_the_loss_of_accumulated_parts_is_their_mean(profile, monkeypatch):
     assert len(seen) == 2
     for expected, found in seen:
         assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("setting", ["checkpoint_activations", "deterministic"])
+def test_on_a_cpu_these_settings_change_no_number(profile, setting):
+    expected = train(profile, "distill").steps
+    assert train(changed(profile, **{setting: True}), "distill").steps.equals(expected)
+
+
+# In a process without the checks of shapes, which no compiler can look into.
+COMPILED = """
+import torch
+from tiny_models import ENCODERS, tiny_model
+
+torch.set_num_threads(1)
+model = tiny_model(ENCODERS[2], decoder_channels=16, bin_embedding_dim=8, n_bins=8).train()
+images = torch.rand(2, 3, 64, 64)
+for module in model.modules():
+    if hasattr(module, "drop_prob"):
+        module.drop_prob = 0.0  # each backend draws its own
+
+def step(network):
+    model.zero_grad()
+    loss = network(images).metric_depth.square().mean()
+    loss.backward()
+    return loss.item(), torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None]).item()
+
+expected = step(model)
+names = list(model.state_dict())
+network = torch.compile(model, backend="aot_eager", fullgraph=True, dynamic=False)
+for found, value in zip(step(network), expected, strict=True):
+    assert abs(found / value - 1) < 1e-4, (found, value)
+assert list(model.state_dict()) == names
+"""
+
+
+def test_a_compiled_step_is_one_graph_and_the_same_step():
+    folders = [Path(zdlib.__file__).parents[1], Path(__file__).parent]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))}
+    done = subprocess.run([sys.executable, "-c", COMPILED], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_training_compiles_if_asked(profile, monkeypatch):
+    seen = []
+    monkeypatch.setattr(torch, "compile", lambda model, **options: seen.append((model, options)) or model)
+    train(profile, "control")
+    assert not seen
+    train(changed(profile, compile=True), "control")
+    ((model, options),) = seen
+    assert isinstance(model, ZoeDepth)
+    assert options == {"dynamic": False}
+
+
+def switches() -> tuple[bool, bool]:
+    return torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+
+
+def test_deterministic_algorithms_are_for_the_training_alone(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    with deterministic_algorithms(False):
+        assert switches() == (False, True)
+    with deterministic_algorithms(True):
+        assert switches() == (True, False)
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert switches() == (False, True)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    with deterministic_algorithms(True):
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_two_runs_are_bitwise_equal(profile):
+    runs = [train(changed(profile, deterministic=True), "distill", start="fresh").steps for _ in range(2)]
+    assert runs[0].equals(runs[1])
+
+
+def test_sharded_parameters_are_refused(profile, monkeypatch):
+    launched = SimpleNamespace(distributed_type=DistributedType.FSDP)
+    monkeypatch.setattr(training, "Accelerator", lambda **_: launched)
+    with pytest.raises(ZDError, match="accelerate launch: FSDP shares out parameters, which is not supported"):
+        train(profile, "control")
 
 
 def test_half_precision_with_a_scaler_trains(profile):

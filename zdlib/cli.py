@@ -247,7 +247,8 @@ def _write(folder: Path, stem: str, depth: np.ndarray) -> None:
 
 def _preview(depth: np.ndarray) -> np.ndarray:
     """Depth in colours, with a colour bar in metres; (h, w, 3) uint8."""
-    from zdlib.figures import DEPTH_MAP, new_figure
+    from zdlib.colours import DEPTH_MAP
+    from zdlib.figures import new_figure
 
     height, width = depth.shape
     figure = new_figure(8.0, max(8 * height / width * 0.85, 1.0))

@@ -72,6 +72,9 @@ class TrainConfig(Frozen):
     workers: int = Field(default=2, ge=0)
     threads: int | None = Field(default=None, ge=1)  # CPU threads; None = torch's choice
     precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32"  # auto: bf16 where the processor computes in it
+    checkpoint_activations: bool = False  # the backward pass runs the encoder's blocks again: less memory, more time
+    compile: bool = False  # torch.compile of the training step's forward and backward pass; rounds otherwise
+    deterministic: bool = False  # equal runs on a GPU are bitwise equal too, as a CPU's always are; slower
     save_minutes: float = Field(default=2.0, ge=0)  # between states to resume from, or longer: < 2 % of the time
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -55,11 +55,12 @@ def notebook_hash(notebook: Path) -> str:
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
-def closure(source: Path, root: Path) -> list[Path]:
+def closure(source: Path, root: Path, without: Collection[Path] = ()) -> list[Path]:
     """Library files that `source` (a notebook or a module) needs, transitively; sorted, relative to `root`.
 
     Imports anywhere in the code count, those inside functions too, and so do the `__init__.py` of parent packages and
-    data files of the package (`published.csv`) whose name a needed module mentions. `source` itself is not listed.
+    data files of the package (`published.csv`) whose name a needed module mentions. `source` itself is not listed, nor
+    are the files in `without` and what they alone need.
 
     Raises:
         ZDError: a needed file is not valid Python.
@@ -69,17 +70,17 @@ def closure(source: Path, root: Path) -> list[Path]:
     while pending:
         current = pending.pop()
         for path in _direct(current, root):
-            if path not in found:
+            if path not in found and path not in without:
                 found.add(path)
                 if path.suffix == ".py":
                     pending.append(path)
     return sorted(path.relative_to(root) for path in found if path != source)
 
 
-def packages(source: Path, root: Path) -> dict[str, str]:
+def packages(source: Path, root: Path, without: Collection[Path] = ()) -> dict[str, str]:
     """Installed versions of the packages that `source` and its closure import: {distribution: version}, sorted."""
     tops = set(_tops(source))
-    for path in closure(source, root):
+    for path in closure(source, root, without):
         if path.suffix == ".py":
             tops |= set(_tops(root / path))
     tops -= {PACKAGE, *sys.stdlib_module_names}

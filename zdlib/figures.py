@@ -1,7 +1,7 @@
 """The look of every figure, how one is saved and shown, and grids of pictures.
 
 Figures are built on `matplotlib.figure.Figure` directly (no pyplot, no global state) and saved without dates, so that
-the same numbers give the same bytes. Pictures are small uint8 RGB arrays: depth, labels and errors are coloured here.
+the same numbers give the same bytes. Pictures are small uint8 RGB arrays, coloured by `zdlib.colours`.
 """
 
 import base64
@@ -15,7 +15,7 @@ import numpy as np
 import seaborn as sns
 from cycler import cycler
 from IPython.display import Markdown, display
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image
 
+from zdlib.colours import DEPTH_MAP, ERROR_MAP, depth_picture, far_limit  # noqa: F401  # for notebooks too
 from zdlib.io import atomic_path
 from zdlib.paths import RunPaths
 
@@ -33,7 +34,6 @@ SHOWN_WIDTH = 880  # pixels of such a JPEG: an executed notebook stays under 1 M
 WIDTH = 7.2  # inches: a full text width; a column is half of it
 COLOURS = sns.color_palette("colorblind").as_hex()
 GREY = "#6b6b6b"
-INVALID = (225, 225, 225)  # pixels without a value; inferno has no grey
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#4d4d4d",
@@ -55,8 +55,6 @@ STYLE: dict[Any, Any] = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }
-DEPTH_MAP = mpl.colormaps["inferno"]
-ERROR_MAP = mpl.colormaps["viridis"]
 
 
 def new_figure(width: float = WIDTH, height: float = 3.0) -> Figure:
@@ -102,49 +100,6 @@ def _small(png: bytes) -> tuple[bytes, str]:
 
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
-
-
-# ------------------------------------------------------------------------------------------------ numbers to colours
-def depth_picture(
-    depth: Float32[np.ndarray, "h w"],
-    near: float = 0.0,
-    far: float = 10.0,
-    valid: Bool[np.ndarray, "h w"] | None = None,
-) -> UInt8[np.ndarray, "h w 3"]:
-    """Metric depth in inferno from `near` to `far` metres; pixels without a value (or not `valid`) in light grey."""
-    return paint(depth, Normalize(near, far), DEPTH_MAP, (depth > 0) if valid is None else valid)
-
-
-def relative_picture(relative: Float32[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Relative (inverse-like) depth, stretched to its own range; near is dark, far is bright, as for metric depth."""
-    return paint(relative, Normalize(float(relative.min()), float(relative.max()) + 1e-12), DEPTH_MAP.reversed(), None)
-
-
-def error_picture(
-    prediction: Float32[np.ndarray, "h w"],
-    depth: Float32[np.ndarray, "h w"],
-    valid: Bool[np.ndarray, "h w"],
-    limit: float = 0.5,
-) -> UInt8[np.ndarray, "h w 3"]:
-    """Absolute relative error |d − d̂|/d from 0 to `limit`; pixels outside `valid` in light grey."""
-    relative = np.abs(prediction - depth) / np.where(valid, depth, 1)
-    return paint(relative.astype(np.float32), Normalize(0, limit), ERROR_MAP, valid)
-
-
-def paint(
-    values: np.ndarray, norm: Normalize, colours: Colormap, valid: np.ndarray | None
-) -> UInt8[np.ndarray, "h w 3"]:
-    """Numbers as colours; pixels outside `valid` in light grey."""
-    picture = np.round(colours(norm(values))[..., :3] * 255).astype(np.uint8)
-    if valid is not None:
-        picture[~valid] = INVALID
-    return picture
-
-
-def far_limit(depths: Sequence[Float32[np.ndarray, "_ _"]]) -> float:
-    """End of a colour scale that shows these maps: their 99th percentile, rounded up to whole metres."""
-    measured = np.concatenate([depth[depth > 0] for depth in depths])
-    return float(np.ceil(np.percentile(measured, 99)))
 
 
 # ------------------------------------------------------------------------------------------------------------- grids

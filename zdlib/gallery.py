@@ -8,23 +8,13 @@ from jaxtyping import Bool, Float32, UInt8
 from matplotlib.colors import Normalize, to_rgb
 from scipy.ndimage import maximum_filter
 
+from zdlib.colours import ERROR_MAP, depth_picture, error_picture, paint, relative_picture
 from zdlib.config import Profile
 from zdlib.data.classes import colourise
 from zdlib.data.ibims import IBimsSample
 from zdlib.data.sample import Sample
 from zdlib.evaluate import Reader, predict_labels, predict_relative
-from zdlib.figures import (
-    COLOURS,
-    ERROR_MAP,
-    Column,
-    Scale,
-    depth_picture,
-    error_picture,
-    error_scale,
-    metric_scale,
-    paint,
-    relative_picture,
-)
+from zdlib.figures import COLOURS, Column, Scale, error_scale, metric_scale
 from zdlib.ibims_metrics import depth_edges, planarity_errors
 from zdlib.paths import RunPaths
 from zdlib.protocols import Protocol, resize

@@ -34,7 +34,8 @@ def identity(profile: Profile, run_name: str, machine: Mapping[str, Any]) -> dic
     """All that decides a run's weights, as {dotted name: value}.
 
     The profile's model and training settings, the run and its recipe, the content of the data files, the source files
-    that training needs, the versions of the packages these import, and what the machine adds.
+    that training needs (the live view has no influence), the versions of the packages these import, and what the
+    machine adds.
 
     Args:
         profile: its sections.
@@ -42,7 +43,7 @@ def identity(profile: Profile, run_name: str, machine: Mapping[str, Any]) -> dic
         machine: resolved precision, number of processes, device type.
     """
     run, source = profile.runs[run_name], Path(__file__).resolve().with_name("train.py")
-    root = source.parent.parent
+    root, view = source.parent.parent, [source.with_name("live.py")]
     settings = {
         "profile": profile.name,
         "run": {"name": run_name, **run.model_dump(mode="json"), "settings": run.settings.model_dump(mode="json")},
@@ -57,8 +58,8 @@ def identity(profile: Profile, run_name: str, machine: Mapping[str, Any]) -> dic
     return {
         **_flat(settings),
         **{f"content of {key}": sha256(resolve(path)) for key, path in files.items() if resolve(path).is_file()},
-        **{f"source {path}": sha256(root / path) for path in [source.relative_to(root), *closure(source, root)]},
-        **{f"package {name}": version for name, version in packages(source, root).items()},
+        **{f"source {path}": sha256(root / path) for path in [source.relative_to(root), *closure(source, root, view)]},
+        **{f"package {name}": version for name, version in packages(source, root, view).items()},
     }
 
 

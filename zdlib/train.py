@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -15,7 +16,6 @@ import torch.distributed as dist
 from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from zdlib.config import Profile, TrainConfig
 from zdlib.data.nyu import NYUReader, read_splits
@@ -24,6 +24,7 @@ from zdlib.distributed import gather, largest, pool_batch_norm, processes
 from zdlib.errors import ZDError
 from zdlib.frames import frame_roles
 from zdlib.io import atomic_path, write_csv
+from zdlib.live import Live
 from zdlib.losses import ZoeDistillLoss, resize_to
 from zdlib.metrics import depth_metrics
 from zdlib.models import build_model
@@ -45,7 +46,15 @@ from zdlib.resume import (
     random_state,
     restore_random_state,
 )
-from zdlib.trainer import Trainer, computes_in_bf16, freeze_unreached, optimisation
+from zdlib.trainer import (
+    Trainer,
+    compiled,
+    computes_in_bf16,
+    deterministic_algorithms,
+    freeze_unreached,
+    optimisation,
+    refuse_sharding,
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,8 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     Two runs of a profile differ in nothing but their `RunConfig`: the same seed gives the encoder, the decoder and the
     metric head the same first weights with and without the segmentation head, and the same order and augmentation of
     frames. On a CPU the result is bitwise reproducible on one machine and number of threads, however often the run was
-    killed and resumed. Of a run that has ended, `<run>_training.json` keeps what it was made from.
+    killed and resumed. Of a run that has ended, `<run>_training.json` keeps what it was made from. `<run>_tensorboard/`
+    is to be looked at while it trains (see `zdlib.live`) and no part of that promise.
 
     Args:
         profile: what to train.
@@ -80,8 +90,8 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
             in any case. Default: the environment's ZD_TRAIN, else `auto`.
 
     Raises:
-        ZDError: unknown run, unreadable data, an unfinished run that cannot be resumed, or a loss or gradient that is
-            not finite (its frames are named; no weights of that step are saved).
+        ZDError: unknown run, parameters to be sharded, unreadable data, an unfinished run that cannot be resumed, or a
+            loss or gradient that is not finite (its frames are named; no weights of that step are saved).
         Stopped: SIGINT or SIGTERM came; the state is saved.
     """
     if run_name not in profile.runs:
@@ -92,6 +102,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     paths = paths or RunPaths(profile.name)
     # Accelerate finds the processes and wraps the model for them; precision and loader are ours.
     accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available())
+    refuse_sharding(accelerator.distributed_type)
     device, main = accelerator.device, accelerator.is_main_process
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -129,6 +140,8 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
     pool_batch_norm(model)
     freeze_unreached(model)
+    if config.checkpoint_activations:
+        model.encoder.recompute_blocks()
     if model.unet is not None:
         model.unet.detach = run.detach_features
     if run.freeze_encoder:
@@ -144,10 +157,11 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
         generator=order,
         pin_memory=device.type == "cuda",
     )
+    parallel = accelerator.prepare_model(model)
     optimizer, schedule = optimisation(model, config, steps=config.epochs * len(batches))
     trainer = Trainer(
         model=model,
-        parallel=accelerator.prepare_model(model),
+        parallel=compiled(parallel) if config.compile else parallel,
         criterion=ZoeDistillLoss(recipe, run.seg_weight),
         optimizer=optimizer,
         schedule=schedule,
@@ -168,6 +182,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     def save() -> None:
         began = time.monotonic()
         generators = gather([random_state()])
+        live.flush()
         if main:
             content = {"identity": made_from, "progress": vars(progress), "trainer": trainer.state()}
             states.save(len(progress.steps), {**content, "random": generators}, progress.best_step)
@@ -176,11 +191,20 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     validate_at = _validation_steps(len(batches), config.validations_per_epoch)
     clock = SaveClock(config.save_minutes)
     done = (progress.epoch - 1) * len(train_set) + min(progress.batch * config.batch_size, len(train_set))
-    bar = tqdm(total=config.epochs * len(train_set), initial=done, unit="image", mininterval=1, smoothing=0.02)
-    with StopSignals() as stop, bar:
+    live = Live(
+        paths.checkpoints / f"{run_name}_tensorboard",
+        run_name,
+        epochs=config.epochs,
+        images=config.epochs * len(train_set),
+        done=done,
+        step=len(progress.steps),
+        delta1=progress.validations[-1]["delta1"] if progress.validations else None,
+        first=main,
+    )
+    with deterministic_algorithms(config.deterministic), StopSignals() as stop, live:
         for epoch in range(progress.epoch, config.epochs + 1):
             train_set.set_epoch(epoch)
-            bar.set_description(f"{run_name}, epoch {epoch}/{config.epochs}")
+            live.epoch(epoch)
             batches.skip, progress.epoch, progress.order = progress.batch, epoch, order.get_state()
             for number, batch in enumerate(loader, start=batches.skip + 1):
                 progress.batch = number
@@ -188,12 +212,11 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
                 parts = trainer.step(batch)
                 step = len(progress.steps) + 1
                 progress.steps.append({"step": step, "epoch": epoch, "lr": float(learning_rate), **parts})
-                bar.update(len(batch["index"]) * processes())
-                bar.set_postfix({"loss": f"{parts['total']:.3f}"}, refresh=False)
+                live.step(progress.steps[-1], len(batch["index"]) * processes())
                 if number in validate_at:
-                    scores = validate(model, selection_set, recipe, config.batch_size, device)
+                    scores = validate(model, selection_set, recipe, config.batch_size, device, live.watch)
                     progress.validations.append({"step": step, "epoch": epoch, **scores})
-                    bar.set_postfix({"loss": f"{parts['total']:.3f}", "δ1": f"{scores['delta1']:.3f}"}, refresh=False)
+                    live.validation(progress.validations[-1])
                     if scores["abs_rel"] < progress.best:
                         progress.best, progress.best_step = scores["abs_rel"], step
                         info = {
@@ -253,13 +276,19 @@ class Progress:
 
 
 def validate(
-    model: ZoeDepth, frames: TrainingSet, recipe: Recipe, batch_size: int, device: torch.device
+    model: ZoeDepth,
+    frames: TrainingSet,
+    recipe: Recipe,
+    batch_size: int,
+    device: torch.device,
+    watch: Callable[[int, Tensor, np.ndarray, np.ndarray, np.ndarray], None] | None = None,
 ) -> dict[str, float]:
     """Mean depth metrics over `frames`, one forward pass an image, no flip and no crop (the trainer's validation).
 
     Depths are clamped to the recipe's range and compared in metres. The network sees pixel values up to
     `recipe.selection_input_range`. The model is left in train mode. Processes take whole batches in turn, so that the
-    result does not depend on their number.
+    result does not depend on their number. `watch` is shown each frame by the process that predicts it: its position,
+    the image, true and predicted depth in metres, and where the true one is valid.
     """
     model.eval()
     rows = []
@@ -271,11 +300,14 @@ def validate(
             predicted = model(images).metric_depth.float().cpu()
             predicted = resize_to(predicted, (batch["depth"].shape[-2], batch["depth"].shape[-1]))
             predicted = predicted.clamp(recipe.min_depth, recipe.max_depth)
-            for prediction, target, mask in zip(predicted, batch["depth"], batch["mask"], strict=True):
+            for place, (prediction, target, mask) in enumerate(
+                zip(predicted, batch["depth"], batch["mask"], strict=True), start=(first + number * every) * batch_size
+            ):
                 if mask.any():
-                    scale = recipe.metres_per_unit
-                    scores = depth_metrics(prediction[0].numpy() * scale, target[0].numpy() * scale, mask[0].numpy())
-                    rows.append((first + number * every, scores))
+                    found, true = (depth[0].numpy() * recipe.metres_per_unit for depth in (prediction, target))
+                    rows.append((first + number * every, depth_metrics(found, true, mask[0].numpy())))
+                    if watch is not None:
+                        watch(place, batch["image"][place % batch_size], true, found, mask[0].numpy())
     model.train()
     in_order = [scores for _, scores in sorted(gather(rows), key=lambda row: row[0])]  # stable: frames keep theirs
     return {str(name): float(value) for name, value in pd.DataFrame(in_order).mean().items()}

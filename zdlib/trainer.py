@@ -1,12 +1,14 @@
 """One optimiser step: precision, accumulation, clipping, and what of a network takes part in it."""
 
-from contextlib import nullcontext
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType
 from torch import Tensor, nn
 
 from zdlib.config import TrainConfig
@@ -129,6 +131,47 @@ def optimisation(
         max_momentum=0.95,
     )
     return optimizer, schedule
+
+
+def compiled(model: nn.Module) -> nn.Module:
+    """The same network, compiled when it first runs; parameters and names are those of `model`.
+
+    Every shape gets a program of its own: what a general one looks like would depend on the shapes seen before, and so
+    a resumed run's bits on where it had been stopped.
+    """
+    return cast(nn.Module, torch.compile(model, dynamic=False))
+
+
+def refuse_sharding(kind: DistributedType) -> None:
+    """Raise a ZDError if `accelerate launch` was told to share out the parameters themselves (FSDP, DeepSpeed, …).
+
+    Validation and the states on disk need the whole network in every process.
+    """
+    if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
+        raise ZDError(
+            f"accelerate launch: {kind.value} shares out parameters, which is not supported: launch without it; "
+            "against a lack of memory set train.checkpoint_activations or train.accumulate"
+        )
+
+
+@contextmanager
+def deterministic_algorithms(wanted: bool) -> Iterator[None]:
+    """Within this context, if `wanted`, equal steps on a GPU are bitwise equal: what has no such algorithm is an error.
+
+    torch's global switches are put back afterwards. cuBLAS reads its workspace's size when it is first used, so that
+    one stays; a size that is set already is kept.
+    """
+    algorithms = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(algorithms[0], warn_only=algorithms[1])
+        torch.backends.cudnn.benchmark = benchmark
 
 
 def freeze_unreached(model: ZoeDepth) -> list[str]:

@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from jaxtyping import Float, Int
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.swin_transformer_v2 import SwinTransformerV2
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from zdlib.errors import ZDError
 from zdlib.models.attention import Remembered, beit_attention, fast_linears, offset_bias, position_table, swin_block
@@ -26,14 +29,30 @@ class Encoder(nn.Module):
         model: the timm network. Its classifier stays where the official checkpoints carry it: it is never run, and
             counts as parameters in the papers' tables.
         channels: of the four levels, fine to coarse.
+        recompute: whether the backward pass runs every block again instead of keeping what is inside it.
     """
 
     model: Any
     channels: tuple[int, ...]
+    recompute: bool = False
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Normalised image (h and w multiples of 32) → four maps (b, c_i, h/s, w/s), s = 4, 8, 16, 32."""
         raise NotImplementedError
+
+    def recompute_blocks(self) -> None:
+        """Switch `recompute` on: the same gradients for less memory, and one more forward pass of the encoder.
+
+        Raises:
+            ZDError: the network has no such blocks.
+        """
+        self.recompute = True
+
+    def _run(self, block: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """`block(x)`."""
+        if not self.recompute or not torch.is_grad_enabled():
+            return block(x)
+        return checkpoint(block, x, use_reentrant=False)  # it drops the same paths again
 
 
 class PyramidEncoder(Encoder):
@@ -50,6 +69,17 @@ class PyramidEncoder(Encoder):
             raise ZDError(f"{name}: its strides {reductions} lack some of {STRIDES}: choose another encoder")
         self.taps = [reductions.index(stride) for stride in STRIDES]
         self.channels = tuple(self.model.feature_info.channels()[tap] for tap in self.taps)
+
+    def recompute_blocks(self) -> None:
+        """As timm does it, in its own units (stages, mostly)."""
+        super().recompute_blocks()
+        try:
+            self.model.set_grad_checkpointing()
+        except (AttributeError, AssertionError) as error:
+            name = type(self.model).__name__
+            raise ZDError(
+                f"{name}: timm cannot run its blocks again: set train.checkpoint_activations false"
+            ) from error
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Normalised image → four maps."""
@@ -98,19 +128,18 @@ class SwinEncoder(Encoder):
         tables = iter(self._tables)
         levels = []
         for stage in self.model.layers:  # merges patches first, except the first
-            if self.second:
-                x = stage.downsample(x)
-                for block in stage.blocks:
-                    x = swin_block(block, x, self._bias(block, next(tables)))
-            else:
-                x = stage(x)
+            x = stage.downsample(x)
+            for block in stage.blocks:
+                x = self._run(partial(self._block, block, next(tables)), x)
             levels.append(x.permute(0, 3, 1, 2))
         return levels
 
-    def _bias(self, block: Any, remembered: Remembered) -> Float[Tensor, "heads n n"]:
+    def _block(self, block: Any, remembered: Remembered, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
+        if not self.second:
+            return block(x)
         sources = list(block.attn.cpb_mlp.parameters())
         table = remembered(lambda: position_table(block), block.window_size, sources)
-        return offset_bias(table)
+        return swin_block(block, x, offset_bias(table))
 
 
 class Reassemble(nn.Module):
@@ -161,12 +190,15 @@ class BeitEncoder(Encoder):
         x = torch.cat([self.model.cls_token.expand(len(x), -1, -1), x], dim=1)  # b 1+n c
         levels: list[Tensor] = []
         for number, block in enumerate(self.model.blocks):
-            bias = relative_position_bias(block.attn.relative_position_bias_table, block.attn.window_size, grid)
-            x = x + block.gamma_1 * beit_attention(block.attn, block.norm1(x), bias)
-            x = x + block.gamma_2 * block.mlp(block.norm2(x))
+            x = self._run(partial(self._block, block, grid), x)
             if number in self.taps:
                 levels.append(self.reassemble[len(levels)](x, grid))
         return levels
+
+    def _block(self, block: Any, grid: tuple[int, int], x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
+        bias = relative_position_bias(block.attn.relative_position_bias_table, block.attn.window_size, grid)
+        x = x + block.gamma_1 * beit_attention(block.attn, block.norm1(x), bias)
+        return x + block.gamma_2 * block.mlp(block.norm2(x))
 
 
 def relative_position_index(grid: tuple[int, int]) -> Int[Tensor, "n n"]:
