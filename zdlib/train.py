@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from zdlib.config import Profile, TrainConfig
+from zdlib.config import DataConfig, Profile, TrainConfig
 from zdlib.data.nyu import NYUReader, read_splits
+from zdlib.data.pack import PackedReader
 from zdlib.data.training_set import Batches, TrainingSet
 from zdlib.distributed import gather, largest, pool_batch_norm, processes
 from zdlib.errors import ZDError
@@ -116,7 +117,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     accelerator.wait_for_everyone()
     state = _state_to_resume(run_name, states, made_from, start, main)
 
-    reader = NYUReader(resolve(profile.data.nyu_mat), depth=recipe.depth_source)
+    reader = _open_frames(profile.data, recipe, made_from.get("content of data.nyu_mat"))
     roles = frame_roles(
         recipe, read_splits(resolve(profile.data.nyu_splits)), reader.scenes, config.validation_fraction
     )
@@ -319,6 +320,16 @@ def _state_to_resume(
     if main:
         print(f"{run_name}: begins; an unfinished run that differs is now in {states.set_aside().name}: {difference}")
     return None
+
+
+def _open_frames(data: DataConfig, recipe: Recipe, digest: str | None) -> NYUReader | PackedReader:
+    """The profile's frames with the recipe's depth, from their pack if there is one; `digest` is the `.mat`'s."""
+    mat, depth = resolve(data.nyu_mat), recipe.depth_source
+    if depth not in data.nyu_packs or digest is None:  # the reader says that the .mat is missing
+        return NYUReader(mat, depth=depth)
+    packed = PackedReader(resolve(data.nyu_packs[depth]))
+    packed.require(mat, digest, depth, NYUReader)
+    return packed
 
 
 def _check_shares(frames: int, config: TrainConfig, processes: int) -> None:
