@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from zdlib.config import DataConfig, Profile, TrainConfig
+from zdlib.config import DataConfig, Profile, RunConfig, TrainConfig
 from zdlib.data.nyu import NYUReader, read_splits
 from zdlib.data.pack import PackedReader
 from zdlib.data.training_set import Batches, TrainingSet
@@ -46,7 +46,7 @@ from zdlib.resume import (
     random_state,
     restore_random_state,
 )
-from zdlib.trainer import Trainer, computes_in_bf16, freeze_unreached, optimisation
+from zdlib.trainer import Trainer, chosen_precision, freeze_unreached, optimisation
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     if config.threads:
         torch.set_num_threads(config.threads)
     keep_freed_memory()
-    precision = config.precision
-    if precision == "auto":
-        precision = "bf16" if computes_in_bf16(device) else "fp32"
+    precision = chosen_precision(config, device)
 
     final = paths.checkpoints / f"{run_name}.safetensors"
     logs = [paths.checkpoints / f"{run_name}_{kind}.csv" for kind in ("steps", "validations")]
@@ -125,15 +123,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     selection_set = TrainingSet(reader, roles.selection, recipe, augment=False, seed=run.seed)
     _check_shares(len(train_set), config, accelerator.num_processes)
 
-    _seed_everything(run.seed)
-    model = build_model(profile.model, segmentation=run.seg_weight > 0).to(device)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
-    pool_batch_norm(model)
-    freeze_unreached(model)
-    if model.unet is not None:
-        model.unet.detach = run.detach_features
-    if run.freeze_encoder:
-        model.encoder.requires_grad_(False)
+    model = build_network(profile, run, device)
     # A segmentation head drew numbers that a control did not; and each process drops its own paths.
     _seed_everything(run.seed + accelerator.process_index)
     order = torch.Generator().manual_seed(run.seed)
@@ -230,6 +220,20 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
         states.clear()
     accelerator.wait_for_everyone()
     return result
+
+
+def build_network(profile: Profile, run: RunConfig, device: torch.device) -> ZoeDepth:
+    """The network of a run as it begins: seeded weights, and what the run leaves out frozen."""
+    _seed_everything(run.seed)
+    model = build_model(profile.model, segmentation=run.seg_weight > 0).to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
+    pool_batch_norm(model)
+    freeze_unreached(model)
+    if model.unet is not None:
+        model.unet.detach = run.detach_features
+    if run.freeze_encoder:
+        model.encoder.requires_grad_(False)
+    return model
 
 
 @dataclass
