@@ -11,7 +11,7 @@ usage: ./run_all.sh [options]
   --jobs N              run up to N steps side by side (default 1)
   --force STEP          run a step again although nothing changed: 03, training or 03_training
   --status              say which steps are stale, and why; run nothing
-  --dry-run             say what would run; run nothing
+  --dry-run             say what would run, and how long it would train here (steps are measured); run nothing
   --test                check the code and run all tests, then the notebooks as tests (profile smoke)
   --help                this text
 

@@ -55,14 +55,15 @@ def write_nyu_mat(path, frames, names, *, scenes=None, types=None):
     return path
 
 
-def write_ibims(folder):
+def write_ibims(folder, height=48, width=64):
     """Two halls with a floor and edges in `ibims1_core_mat`'s layout."""
     for seed in range(2):
-        image, depth, _ = scene(48, 64, seed)
+        image, depth, _ = scene(height, width, seed)
         keep = np.ones(depth.shape, np.uint8)
         floor = np.zeros(depth.shape, np.uint8)
-        floor[24:] = 1
+        floor[height // 2 :] = 1
         data = {"rgb": image, "depth": depth.astype(float), "mask_invalid": keep, "mask_transp": keep}
-        data |= {"edges": np.eye(48, 64, dtype=np.uint8), "calib": np.array([[50, 0, 0], [0, 50, 0], [32, 24, 1.0]])}
+        calib = np.array([[width / 1.28, 0, 0], [0, width / 1.28, 0], [width / 2, height / 2, 1.0]])
+        data |= {"edges": np.eye(height, width, dtype=np.uint8), "calib": calib}
         data |= {"mask_floor": floor, "mask_floor_paras": np.array([[0, 0, 1, 1, 0, 0, 1.0, 100]])}
         scipy.io.savemat(folder / f"hall_{seed:02d}.mat", {"data": data})

@@ -6,6 +6,7 @@ import pytest
 
 from zdlib.config import load_profile
 from zdlib.inputs import MissingFilesError, check_files, watched_files
+from zdlib.steps import Layout
 
 
 def test_every_missing_file_is_named_with_where_and_how(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -49,3 +50,17 @@ def test_embedded_rooms_missing_from_the_checkout(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(MissingFilesError, match="needs one file that is not there") as caught:
         check_files(profile)
     assert "git checkout -- data/rooms" in str(caught.value)
+
+
+def test_packs_are_needed_but_make_nothing_stale(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ZD_DATA", str(tmp_path))
+    profile = load_profile("paper", changes=["data.nyu_packs={raw: $ZD_DATA/raw.pack}"])
+    with pytest.raises(MissingFilesError, match=r"zdlib data pack nyu .* --depth raw -o") as caught:
+        check_files(profile)
+    assert f"looked for at  {tmp_path / 'raw.pack'}\n" in str(caught.value)
+    (tmp_path / "raw.pack").write_bytes(b"")
+    assert watched_files(profile, weights=False) == []
+    layout = Layout("paper")
+    before = layout.depends("03_training", "data")
+    layout.profile = profile
+    assert layout.depends("03_training", "data") == before

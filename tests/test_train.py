@@ -10,6 +10,7 @@ import torch
 
 import zdlib.losses
 import zdlib.train as training
+from zdlib.cli import main
 from zdlib.errors import ZDError
 from zdlib.losses import resize_to, silog_loss
 from zdlib.models.checkpoints import load_checkpoint
@@ -198,3 +199,16 @@ def test_without_a_part_of_the_loss_they_are_not(profile, paths, monkeypatch, lo
 @pytest.mark.parametrize("change", [{"clip_grad_norm": 1e9}, {"encoder_lr_factor": 1.0}])
 def test_without_a_part_of_the_optimisation_they_are_not(profile, paths, change):
     assert deviation(ten_steps(profile, **change), paths) > 0.01
+
+
+def test_training_from_a_pack_gives_the_same_bytes(profile, paths, tmp_path):
+    expected = train(profile, "distill", paths, "fresh").checkpoint.read_bytes()
+    mat, pack = profile.data.nyu_mat, tmp_path / "raw.pack"
+    assert main(["data", "pack", "nyu", mat, "-o", str(pack)]) == 0
+    from_pack = profile.data.model_copy(update={"nyu_packs": {"raw": str(pack)}})
+    profile = profile.model_copy(update={"data": from_pack})
+    assert train(profile, "distill", paths, "fresh").checkpoint.read_bytes() == expected
+    train(profile, "published", paths)  # its depth has no pack: the .mat is read
+    pack.write_bytes(pack.read_bytes()[:-9])
+    with pytest.raises(ZDError, match=r"raw\.pack: truncated"):
+        train(profile, "distill", paths, "fresh")

@@ -155,6 +155,20 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("name", metavar="NAME", help="a name that `zdlib data list` gives")
     check.add_argument("root", type=Path, metavar="ROOT", help="the copy's folder; for nyu also the .mat file")
     check.set_defaults(run=_data_check)
+    pack = actions.add_parser(
+        "pack",
+        help="write a copy's frames into one file that is read at random quickly, or check such a file",
+        description="Packs every frame uncompressed (NYU: 3.6 GB for each depth). Training reads the pack in the place "
+        "of the .mat, without holding frames in memory, if the profile names it: data: {nyu_packs: {raw: FILE}}.",
+    )
+    pack.add_argument("name", metavar="NAME", nargs="?", help="a name that `zdlib data list` gives")
+    pack.add_argument(
+        "root", type=Path, metavar="ROOT", nargs="?", help="the copy's folder; for nyu also the .mat file"
+    )
+    pack.add_argument("-o", "--out", type=Path, metavar="FILE", help="the pack to write")
+    pack.add_argument("--depth", choices=["raw", "inpainted"], help="nyu: which depth (default raw)")
+    pack.add_argument("--check", type=Path, metavar="FILE", help="read all of a pack and compare its checksums")
+    pack.set_defaults(run=_data_pack)
 
     timing = commands.add_parser(
         "bench",
@@ -345,6 +359,26 @@ def _data_check(options: argparse.Namespace) -> int:
     report = check(options.name, options.root)
     print(report.text())
     return 1 if report.n_defects else 0
+
+
+def _data_pack(options: argparse.Namespace) -> None:
+    from zdlib.data.nyu import NYUReader
+    from zdlib.data.pack import PackedReader, write_pack
+    from zdlib.data.readers import open_reader
+
+    if options.check is not None:
+        print(PackedReader(options.check).check())
+        return
+    if options.root is None or options.out is None:
+        raise ZDError("data pack: name what to pack and where to write it: zdlib data pack NAME ROOT -o FILE")
+    reader, source = open_reader(options.name, options.root), options.root
+    if isinstance(reader, NYUReader):
+        source, options.depth = reader.path, options.depth or "raw"
+        reader = NYUReader(source, options.depth)
+    elif options.depth is not None:
+        raise ZDError(f"--depth {options.depth}: {options.name} has one depth: leave it out")
+    write_pack(options.out, reader, options.name, source, options.depth or "")
+    print(f"{options.out}: {len(reader)} frames, {options.out.stat().st_size / 1e9:.2f} GB")
 
 
 def _load(path: Path, name: str | None) -> "tuple[ZoeDepth, dict[str, Any]]":

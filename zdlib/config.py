@@ -38,6 +38,8 @@ class DataConfig(Frozen):
     nyu_splits: str
     ibims_name: str
     ibims_root: str
+    # Packs of nyu_mat (zdlib data pack) that training reads in its place, by depth; no number depends on them.
+    nyu_packs: dict[Literal["raw", "inpainted"], str] = {}
     embedded: EmbeddedConfig | None = None
 
 

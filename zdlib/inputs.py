@@ -13,6 +13,7 @@ IBIMS_PAGE = "the iBims-1 page of Tobias Koch, Technical University of Munich: '
 MIDAS_PAGE = "the repository isl-org/MiDaS on GitHub, release v3_1"
 SPLITS_SHA256 = "6e081404491a8bfba2f066beaa9713ef6046f9007aa5f799f2a350506a580cee"
 WEIGHTS_KEY = "model.encoder_weights"
+PACKS_KEY = "data.nyu_packs"
 NO_FILE = frozenset({"none", "packaged"})  # values of encoder_weights that name no file
 
 
@@ -76,6 +77,9 @@ def needed_files(profile: Profile) -> list[Needed]:
     else:
         source = "this repository (git): git checkout -- data/rooms"
         needed.append(Needed("rendered rooms: folder", "data.embedded.source", str(data.embedded.source), source))
+    for depth, pack in data.nyu_packs.items():
+        source = f"zdlib data pack nyu {data.nyu_mat} --depth {depth} -o {pack}"
+        needed.append(Needed(f"{data.nyu_name}: packed frames, {depth} depth", PACKS_KEY, pack, source))
     if profile.model.encoder_weights not in NO_FILE:
         weights = profile.model.encoder_weights
         needed.append(Needed("MiDaS checkpoint", WEIGHTS_KEY, weights, MIDAS_PAGE))
@@ -101,12 +105,13 @@ def check_files(profile: Profile) -> None:
 def watched_files(profile: Profile, *, weights: bool) -> list[Path]:
     """Files whose change makes results stale: the encoder's weights, or all others; folders are listed file by file.
 
-    Paths are relative to the repository's root where they are inside it.
+    Packs are left out: they repeat the `.mat`, or training refuses them. Paths are relative to the repository's
+    root where they are inside it.
     """
     root = repo_root()
     files: set[Path] = set()
     for file in needed_files(profile):
         path = file.path
-        if (file.key == WEIGHTS_KEY) == weights and path is not None and path.exists():
+        if file.key != PACKS_KEY and (file.key == WEIGHTS_KEY) == weights and path is not None and path.exists():
             files |= {path} if path.is_file() else {p for p in path.rglob("*") if p.is_file()}
     return sorted(path.relative_to(root) if path.is_relative_to(root) else path for path in files)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TextIO
 
 from zdlib.errors import ZDError
-from zdlib.inputs import check_files
+from zdlib.inputs import MissingFilesError, check_files
 from zdlib.io import write_json
 from zdlib.steps import MAX_CHECKSUM_BYTES, STATE, Layout, duration, rule_of
 
@@ -38,7 +38,14 @@ def run(profile: str, *, jobs: int = 1, force: Sequence[str] = (), dry_run: bool
     from zdlib.status import plan
 
     layout = Layout(profile)
-    check_files(layout.profile)
+    try:
+        check_files(layout.profile)
+    except MissingFilesError:
+        if dry_run:  # what it will take is worth knowing before gigabytes are fetched
+            from zdlib.forecast import print_forecast, trainings
+
+            print_forecast(layout.profile, trainings(layout.profile))
+        raise
     forced = [layout.find_step(name) for name in force]
     with _only_run(layout) as lock:
         _prepare(layout)
@@ -51,6 +58,7 @@ def run(profile: str, *, jobs: int = 1, force: Sequence[str] = (), dry_run: bool
         for task in stale:
             print(f"  {task.step:<20} {task.summary}")
         if dry_run:
+            _forecast(layout, [task.step for task in stale], forced)
             return 0
         started = time.monotonic()
         for task in stale:
@@ -58,6 +66,14 @@ def run(profile: str, *, jobs: int = 1, force: Sequence[str] = (), dry_run: bool
         status = _snakemake(layout, jobs, forced, lock)
         _tidy(layout)
         return _closing_words(layout, status, time.monotonic() - started)
+
+
+def _forecast(layout: Layout, stale: Sequence[str], forced: Sequence[str]) -> None:
+    """Say how long the trainings among these steps will take, if there are any."""
+    if any(step == "03_training" or step in layout.jobs for step in stale):
+        from zdlib.forecast import print_forecast, trainings_left
+
+        print_forecast(layout.profile, trainings_left(layout, stale, forced))
 
 
 def _snakemake(layout: Layout, jobs: int, forced: Sequence[str], lock: TextIO) -> int:
@@ -304,7 +320,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run_parser = commands.add_parser("run", help="bring every result up to date")
     run_parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="steps run side by side")
     run_parser.add_argument("--force", action="append", default=[], metavar="STEP", help="run this step again")
-    run_parser.add_argument("--dry-run", action="store_true", help="say what would run")
+    run_parser.add_argument("--dry-run", action="store_true", help="say what would run, and how long it would train")
     status_parser = commands.add_parser("status", help="say what is stale, and why")
     step_parser = commands.add_parser("step", help="run one step (for the Snakefile)")
     step_parser.add_argument("rule")

@@ -145,7 +145,8 @@ class Layout:
         source = self.source(step)
         files = {self._local(source): notebook_hash(source) if source.suffix == ".ipynb" else sha256(source)}
         files |= {path.as_posix(): sha256(self.root / path) for path in closure(source, self.root)}
-        values = self.profile.model_dump(mode="json", include=set(sections))
+        unheeded = {"data": {"nyu_packs"}}  # the same frames from another file
+        values = self.profile.model_dump(mode="json", include=set(sections), exclude=unheeded)
         if step in self.jobs and self.profile.study is not None:
             values["run"] = self.profile.study.jobs()[self.jobs[step]].model_dump(mode="json")
         return [

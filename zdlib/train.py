@@ -17,8 +17,9 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from zdlib.config import Profile, TrainConfig
+from zdlib.config import DataConfig, Profile, RunConfig, TrainConfig
 from zdlib.data.nyu import NYUReader, read_splits
+from zdlib.data.pack import PackedReader
 from zdlib.data.training_set import Batches, TrainingSet
 from zdlib.distributed import gather, largest, pool_batch_norm, processes
 from zdlib.errors import ZDError
@@ -48,8 +49,8 @@ from zdlib.resume import (
 )
 from zdlib.trainer import (
     Trainer,
+    chosen_precision,
     compiled,
-    computes_in_bf16,
     deterministic_algorithms,
     freeze_unreached,
     optimisation,
@@ -107,9 +108,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     if config.threads:
         torch.set_num_threads(config.threads)
     keep_freed_memory()
-    precision = config.precision
-    if precision == "auto":
-        precision = "bf16" if computes_in_bf16(device) else "fp32"
+    precision = chosen_precision(config, device)
 
     final = paths.checkpoints / f"{run_name}.safetensors"
     logs = [paths.checkpoints / f"{run_name}_{kind}.csv" for kind in ("steps", "validations")]
@@ -127,7 +126,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     accelerator.wait_for_everyone()
     state = _state_to_resume(run_name, states, made_from, start, main)
 
-    reader = NYUReader(resolve(profile.data.nyu_mat), depth=recipe.depth_source)
+    reader = _open_frames(profile.data, recipe, made_from.get("content of data.nyu_mat"))
     roles = frame_roles(
         recipe, read_splits(resolve(profile.data.nyu_splits)), reader.scenes, config.validation_fraction
     )
@@ -135,17 +134,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     selection_set = TrainingSet(reader, roles.selection, recipe, augment=False, seed=run.seed)
     _check_shares(len(train_set), config, accelerator.num_processes)
 
-    _seed_everything(run.seed)
-    model = build_model(profile.model, segmentation=run.seg_weight > 0).to(device)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
-    pool_batch_norm(model)
-    freeze_unreached(model)
-    if config.checkpoint_activations:
-        model.encoder.recompute_blocks()
-    if model.unet is not None:
-        model.unet.detach = run.detach_features
-    if run.freeze_encoder:
-        model.encoder.requires_grad_(False)
+    model = build_network(profile, run, device)
     # A segmentation head drew numbers that a control did not; and each process drops its own paths.
     _seed_everything(run.seed + accelerator.process_index)
     order = torch.Generator().manual_seed(run.seed)
@@ -254,6 +243,22 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     return result
 
 
+def build_network(profile: Profile, run: RunConfig, device: torch.device) -> ZoeDepth:
+    """The network of a run as it begins: seeded weights, and what the run leaves out frozen."""
+    _seed_everything(run.seed)
+    model = build_model(profile.model, segmentation=run.seg_weight > 0).to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
+    pool_batch_norm(model)
+    freeze_unreached(model)
+    if profile.train.checkpoint_activations:
+        model.encoder.recompute_blocks()
+    if model.unet is not None:
+        model.unet.detach = run.detach_features
+    if run.freeze_encoder:
+        model.encoder.requires_grad_(False)
+    return model
+
+
 @dataclass
 class Progress:
     """How far a run has come.
@@ -351,6 +356,16 @@ def _state_to_resume(
     if main:
         print(f"{run_name}: begins; an unfinished run that differs is now in {states.set_aside().name}: {difference}")
     return None
+
+
+def _open_frames(data: DataConfig, recipe: Recipe, digest: str | None) -> NYUReader | PackedReader:
+    """The profile's frames with the recipe's depth, from their pack if there is one; `digest` is the `.mat`'s."""
+    mat, depth = resolve(data.nyu_mat), recipe.depth_source
+    if depth not in data.nyu_packs or digest is None:  # the reader says that the .mat is missing
+        return NYUReader(mat, depth=depth)
+    packed = PackedReader(resolve(data.nyu_packs[depth]))
+    packed.require(mat, digest, depth, NYUReader)
+    return packed
 
 
 def _check_shares(frames: int, config: TrainConfig, processes: int) -> None:

@@ -195,6 +195,13 @@ def freeze_unreached(model: ZoeDepth) -> list[str]:
     return unreached
 
 
+def chosen_precision(config: TrainConfig, device: torch.device) -> str:
+    """`train.precision`, with `auto` resolved: bf16 where the processor computes in it, else fp32."""
+    if config.precision != "auto":
+        return config.precision
+    return "bf16" if computes_in_bf16(device) else "fp32"
+
+
 def computes_in_bf16(device: torch.device) -> bool:
     """Whether the processor has instructions for bfloat16: without them it is emulated, slower than float32."""
     if device.type == "cuda":

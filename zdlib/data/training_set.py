@@ -9,14 +9,15 @@ import torch.nn.functional as F
 from jaxtyping import Int64
 from torch.utils.data import BatchSampler, Dataset, RandomSampler, Sampler
 
-from zdlib.data.sample import Reader
+from zdlib.data.pack import PackedReader
+from zdlib.data.sample import Reader, Sample
 from zdlib.data.transforms import Augmentation, Frame
 from zdlib.errors import ZDError
 from zdlib.recipes import Recipe
 
 
 class TrainingSet(Dataset[dict[str, Any]]):
-    """Frames of a reader in memory, as a torch data set.
+    """Frames of a reader, as a torch data set: held in memory, or read when they are wanted if they are packed.
 
     An item holds `image` float32 (3, H, W) in [0, 1]; `depth` float32 (1, H, W) in the recipe's unit; `mask` bool
     (1, H, W), True where the depth lies in the recipe's open interval; `labels` int64 (H, W) class ids 0..13 (0 stays:
@@ -43,19 +44,22 @@ class TrainingSet(Dataset[dict[str, Any]]):
         self.augment = augment
         self.seed = seed
         self.epoch = 0
+        self._packed = reader if isinstance(reader, PackedReader) else None
         self._frames: list[Frame] = []
+        shape = None
         for number in indices.tolist():
             sample = reader[number]
-            if self._frames and sample.depth.shape != self._frames[0][1].shape:
+            shape = shape or sample.depth.shape
+            if sample.depth.shape != shape:
                 raise ZDError(
-                    f"{sample.name}: {sample.depth.shape} pixels, the first frame has {self._frames[0][1].shape}: "
+                    f"{sample.name}: {sample.depth.shape} pixels, the first frame has {shape}: "
                     "resize the frames of a training set to one size"
                 )
             if not self._mask(sample.depth / np.float32(recipe.metres_per_unit)).any():
                 low, high = (limit * recipe.metres_per_unit for limit in (recipe.min_depth, recipe.max_depth))
                 raise ZDError(f"{sample.name}: no depth between {low:g} and {high:g} m: leave this frame out")
-            labels = np.zeros(sample.depth.shape, np.uint8) if sample.labels is None else sample.labels
-            self._frames.append((sample.image, sample.depth, labels))
+            if self._packed is None:
+                self._frames.append(_frame(sample))
 
     def set_epoch(self, epoch: int) -> None:
         """Change the augmentation's random numbers; call it before the epoch's loader starts its workers."""
@@ -70,7 +74,8 @@ class TrainingSet(Dataset[dict[str, Any]]):
         augmentation = Augmentation()
         if self.augment:
             augmentation = Augmentation.draw(np.random.default_rng([self.seed, self.epoch, index]))
-        image, depth, labels = augmentation.move(self._frames[position])
+        frame = self._frames[position] if self._packed is None else _frame(self._packed[index])
+        image, depth, labels = augmentation.move(frame)
         values = torch.from_numpy(augmentation.colour(image))
         if self.recipe.portrait_resize:
             _, height, width = values.shape
@@ -86,6 +91,11 @@ class TrainingSet(Dataset[dict[str, Any]]):
 
     def _mask(self, depth: np.ndarray) -> np.ndarray:
         return (depth > self.recipe.min_depth) & (depth < self.recipe.max_depth)
+
+
+def _frame(sample: Sample) -> Frame:
+    labels = np.zeros(sample.depth.shape, np.uint8) if sample.labels is None else sample.labels
+    return sample.image, sample.depth, labels
 
 
 class Batches(Sampler[list[int]]):

@@ -62,6 +62,23 @@ def materialise(embedded: EmbeddedConfig, nyu_mat: Path, nyu_splits: Path, ibims
     Raises:
         ZDError: the store is missing or damaged, or a target cannot be written.
     """
+    frames = chosen_frames(embedded)
+    write_nyu_mat(nyu_mat, frames)
+    numbers = {
+        key: np.array([[i] for i, frame in enumerate(frames, 1) if frame.split == split], np.uint16)
+        for key, split in (("trainNdxs", "train"), ("testNdxs", "test"))
+    }
+    write_bytes(nyu_splits, matfiles.mat5_bytes(numbers))
+    store = open_store(resolve(embedded.source) / "rooms_i.h5")
+    write_ibims(ibims_root, take([Frame(store, i) for i in range(len(store))], embedded.ibims_limit))
+
+
+def chosen_frames(embedded: EmbeddedConfig) -> list[Frame]:
+    """The frames that play NYU's part, in the order of the `.mat`.
+
+    Raises:
+        ZDError: the store is missing or damaged.
+    """
     folder = resolve(embedded.source)
     paths = sorted(folder.glob("rooms_n*.h5"))
     if not paths:
@@ -70,15 +87,7 @@ def materialise(embedded: EmbeddedConfig, nyu_mat: Path, nyu_splits: Path, ibims
     limits = {"train": embedded.train_limit, "test": embedded.test_limit}
     kept = {split: take([frame for frame in frames if frame.split == split], limit) for split, limit in limits.items()}
     chosen = set(kept["train"]) | set(kept["test"])
-    frames = [frame for frame in frames if frame in chosen]
-    write_nyu_mat(nyu_mat, frames)
-    numbers = {
-        key: np.array([[i] for i, frame in enumerate(frames, 1) if frame.split == split], np.uint16)
-        for key, split in (("trainNdxs", "train"), ("testNdxs", "test"))
-    }
-    write_bytes(nyu_splits, matfiles.mat5_bytes(numbers))
-    store = open_store(folder / "rooms_i.h5")
-    write_ibims(ibims_root, take([Frame(store, i) for i in range(len(store))], embedded.ibims_limit))
+    return [frame for frame in frames if frame in chosen]
 
 
 def nyu_order(frames: Sequence[Frame]) -> list[Frame]:
