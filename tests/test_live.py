@@ -154,7 +154,7 @@ def test_depths_of_a_row_share_a_scale():
 def test_it_has_no_part_in_what_identifies_a_run(profile):
     names = identity(profile, "distill", {})
     assert "source zdlib/train.py" in names
-    assert not {"source zdlib/live.py", "source zdlib/colours.py", "package tensorboard", "package tqdm"} & set(names)
+    assert not {"source zdlib/live.py", "source zdlib/colours.py", "package tensorboard"} & set(names)
 
 
 def test_tensorboard_is_imported_when_a_training_begins_and_without_a_warning():

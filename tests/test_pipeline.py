@@ -30,7 +30,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "zdlib" / "outer.py").write_text("from zdlib.inner import VALUE\n")
     tiny.write_step(folder, "03_training", tiny.outputs(folder)["03_training"], "from zdlib import outer")
     done = tiny.pipeline(folder, "run")
-    assert "9 of 9 steps to run" in done.stdout
+    assert "10 of 10 steps to run" in done.stdout
     assert "[9/9] report done" in done.stdout
     return folder
 

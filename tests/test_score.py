@@ -9,7 +9,6 @@ import scipy.io
 from PIL import Image
 
 from tests import rgbd, trees
-from tests.test_study import write_ibims
 from zdlib import protocols
 from zdlib.cli import main
 from zdlib.data import classes
@@ -33,7 +32,7 @@ def data(tmp_path_factory):
     split = {key: np.array(part)[:, None] + 1 for key, part in (("trainNdxs", TRAIN), ("testNdxs", TEST))}
     scipy.io.savemat(root / "splits.mat", split)
     (root / "ibims").mkdir()
-    write_ibims(root / "ibims")
+    rgbd.write_ibims(root / "ibims")
     for index, (image, depth, _) in enumerate(frames[:3]):
         for name, picture in (("rgb", image), ("depth", np.round(depth * 1000).astype(np.uint16))):
             (root / "rgbd" / name / "flat").mkdir(parents=True, exist_ok=True)
