@@ -222,7 +222,7 @@ rule control_study:
     output:
         finished("09_control_study"),
         update(executed("09_control_study")),
-        update(table("study_arms", "study_power", "study_summary", "study_differences", "study_where", "study_power_after")),
+        update(table("study_arms", "study_power", "study_segmentation", "study_summary", "study_differences", "study_where", "study_power_after")),
         update(figure("study_seeds", "study_differences", "study_where")),
     priority:
         layout.priority("09_control_study")

@@ -93,7 +93,9 @@ def _training(case: Case, contestant: str, weights: Path) -> Work:
     model.train()
     batch = _batch(case)
     config = TrainConfig(batch_size=case.batch)
-    step = _our_step(model, batch, config) if contestant == "zdlib" else _plain_step(model, batch, config)
+    step = (_plain_step if contestant == "plain" else _our_step)(model, batch, config)
+    if contestant == "zdlib, blocks recomputed":
+        model.encoder.recompute_blocks()  # as train.checkpoint_activations
 
     def work() -> Outcome:
         torch.manual_seed(0)  # the same paths are dropped

@@ -97,7 +97,7 @@ def _rest() -> int:
     import torch
 
     for thing in gc.get_objects():
-        if isinstance(thing, torch.nn.Parameter):
+        if type(thing) is torch.nn.Parameter:  # isinstance would ask modules that warn
             thing.grad = None
     gc.collect()
     if sys.platform == "linux":
