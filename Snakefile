@@ -222,7 +222,12 @@ rule control_study:
     output:
         finished("09_control_study"),
         update(executed("09_control_study")),
-        update(table("study_arms", "study_power", "study_segmentation", "study_summary", "study_differences", "study_where", "study_power_after")),
+        update(
+            table(
+                "study_arms", "study_power", "study_segmentation", "study_summary", "study_differences",
+                "study_where", "study_power_after",
+            )
+        ),
         update(figure("study_seeds", "study_differences", "study_where")),
     priority:
         layout.priority("09_control_study")
@@ -238,10 +243,8 @@ rule speed:
     output:
         finished("10_speed"),
         update(executed("10_speed")),
-        update(
-            table("speed_inference", "speed_savings", "speed_training", "speed_compiled", "speed_evaluation", "speed_drift")
-        ),
-        update(figure("speed_ratios", "speed_stages", "speed_savings", "speed_curves")),
+        update(table("speed_inference", "speed_savings", "speed_training")),
+        update(figure("speed_ratios", "speed_stages", "speed_savings")),
     priority:
         layout.priority("10_speed")
     params:
