@@ -141,6 +141,8 @@ def enliven(model: nn.Module) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1 and "table" not in name:
-                parameter.normal_(0, (1.5 / parameter[0].numel()) ** 0.5)
+                # The output's last layer is quiet: it sets temperatures, and float32 is coarse at the smallest.
+                variance = 0.02 if name.startswith("head.output.") and name.endswith(".2.weight") else 1.5
+                parameter.normal_(0, (variance / parameter[0].numel()) ** 0.5)
             elif "table" in name or ("bias" in name and "norm" not in name):
                 parameter.normal_(0, 0.1)
