@@ -31,7 +31,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.write_step(folder, "03_training", tiny.outputs(folder)["03_training"], "from zdlib import outer")
     done = tiny.pipeline(folder, "run")
     assert "10 of 10 steps to run" in done.stdout
-    assert "[9/9] report done" in done.stdout
+    assert "[10/10] report done" in done.stdout
     return folder
 
 
@@ -137,12 +137,12 @@ def test_dates_and_outputs_of_a_notebook_change_nothing(checkout: Path) -> None:
 
 def test_only_what_is_stale_runs(checkout: Path) -> None:
     edit_notebook(checkout)
-    assert "[6/9] 06_parameter_table" not in tiny.pipeline(checkout, "run", "--dry-run").stdout
+    assert "[6/10] 06_parameter_table" not in tiny.pipeline(checkout, "run", "--dry-run").stdout
     done = tiny.pipeline(checkout, "run")
     assert [line for line in done.stdout.splitlines() if line.endswith(" …")] == [
-        "[6/9] 06_parameter_table …",
-        "[7/9] 07_plots …",
-        "[9/9] report …",
+        "[6/10] 06_parameter_table …",
+        "[7/10] 07_plots …",
+        "[10/10] report …",
     ]
     assert stale(checkout) == {}
 
@@ -178,9 +178,9 @@ def test_a_failing_cell_is_told_and_leaves_the_previous_results(checkout: Path) 
     make_fail(checkout, "def f():\n    raise ValueError('the sea is dry')\nf()")
     done = tiny.pipeline(checkout, "run", check=False)
     assert done.returncode == 1
-    assert "[3/9] 03_training failed: 03_training.ipynb, cell 4: ValueError: the sea is dry" in done.stdout
+    assert "[3/10] 03_training failed: 03_training.ipynb, cell 4: ValueError: the sea is dry" in done.stdout
     assert "----> 2     raise ValueError('the sea is dry')" in done.stdout
-    assert "[4/9]" not in done.stdout
+    assert "[4/10]" not in done.stdout
     assert "Snakemake" not in done.stdout + done.stderr
     assert {path: (checkout / path).read_bytes() for path in before} == before
     found = stale(checkout)
@@ -222,7 +222,7 @@ def test_an_interrupt_leaves_nothing_half_written(checkout: Path, number: signal
     wait_for(lambda: not alive(kernel))
     if number != signal.SIGKILL:
         assert process.returncode == 130
-        assert "[3/9] 03_training interrupted" in said
+        assert "[3/10] 03_training interrupted" in said
         assert not list((checkout / "results").rglob(".*"))
     assert not (checkout / "results/tiny/tables/half.csv").exists()
     assert list(stale(checkout)) == DOWNSTREAM_OF_3

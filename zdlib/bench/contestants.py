@@ -81,9 +81,10 @@ def _with_savings(model: ZoeDepth, contestant: str) -> nn.Module:
     """The un-optimised twin with the savings up to and including this one."""
     number = SAVINGS.index(contestant)
     if number < SAVINGS.index("+ oneDNN linear layers"):
-        attention.linear = F.linear  # in this process, which is the contestant's own
+        attention.linear = F.linear  # type: ignore[assignment]  # in this process, which is the contestant's own
     stages: tuple[Collection[Stage], ...] = ((), ["encoder"], ["encoder"], ["encoder", "decoder"])
-    ours = stages[number] if number < len(stages) else ["encoder", "decoder", "head"]
+    whole: list[Stage] = ["encoder", "decoder", "head"]
+    ours = stages[number] if number < len(stages) else whole
     return PlainZoeDepth(model, ours).eval()
 
 
@@ -148,7 +149,8 @@ def _plain_step(model: ZoeDepth, batch: dict[str, Tensor], config: TrainConfig) 
 
     def step() -> dict[str, float]:
         optimizer.zero_grad()
-        losses = plain_loss(*plain.segment(batch["image"]), batch, SEG_WEIGHT)
+        depth, logits = plain.segment(batch["image"])
+        losses = plain_loss(depth, logits, batch, SEG_WEIGHT)
         losses["total"].backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_grad_norm)
         optimizer.step()

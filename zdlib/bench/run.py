@@ -18,7 +18,7 @@ from torch import nn
 
 from zdlib.anatomy import multiply_adds
 from zdlib.bench.cases import Case
-from zdlib.bench.processes import contestant
+from zdlib.bench.processes import Run, contestant
 from zdlib.errors import ZDError
 from zdlib.models import create_model
 from zdlib.models.checkpoints import save_checkpoint
@@ -54,16 +54,16 @@ def bench(case: Case, rounds: int = 7, threads: int = 2) -> pd.DataFrame:
                 raise ZDError(f"{case.name}: {name} gives another answer (difference {found:.1e}): nothing is timed")
         for ask in asks.values():
             ask("time")  # warm, and memory at rest taken
-        runs = {name: [] for name in asks}
+        runs: dict[str, list[Run]] = {name: [] for name in asks}
         for _ in range(rounds):
             for name, ask in asks.items():
                 runs[name].append(ask("time"))
     rows = []
     first = runs[case.contestants[0]]
-    for name, found in runs.items():
-        seconds = [run.seconds for run in found]
-        ratios = [mine / theirs.seconds for mine, theirs in zip(seconds, first, strict=True)]
-        peak, first_peak = (max(run.memory for run in these) for these in (found, first))
+    for name, mine in runs.items():
+        seconds = [run.seconds for run in mine]
+        ratios = [own / theirs.seconds for own, theirs in zip(seconds, first, strict=True)]
+        peak, first_peak = (max(run.memory for run in these) for these in (mine, first))
         median = statistics.median(seconds)
         rows.append(
             {

@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,8 @@ def _profiled(twin: PlainZoeDepth, x: Tensor, rounds: int) -> pd.DataFrame:
     with torch.inference_mode():
         for number in range(rounds + 1):
             results: Any = 2 * x - 1
-            for stage, call in zip(STAGES, (twin.encode, twin.decode, twin.measure), strict=True):
+            calls: tuple[Callable[[Any], Any], ...] = (twin.encode, twin.decode, twin.measure)
+            for stage, call in zip(STAGES, calls, strict=True):
                 with profile(activities=[ProfilerActivity.CPU]) as record:
                     results = call(results)
                 sums: dict[str, float] = {}

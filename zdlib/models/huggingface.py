@@ -126,7 +126,7 @@ def beit_large(size: tuple[int, int]) -> nn.Module:
         from transformers import BeitConfig, ZoeDepthConfig, ZoeDepthForDepthEstimation
     except ImportError as error:
         raise ZDError("transformers is not installed: pip install transformers") from error
-    backbone = BeitConfig(
+    backbone = BeitConfig(  # type: ignore[call-arg]  # `out_features` is taken, and not declared
         image_size=384, num_hidden_layers=24, hidden_size=1024, intermediate_size=4096, num_attention_heads=16,
         layer_norm_eps=1e-6, use_relative_position_bias=True, reshape_hidden_states=False,
         out_features=["stage6", "stage12", "stage18", "stage24"],
