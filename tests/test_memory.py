@@ -27,4 +27,4 @@ def test_large_blocks_are_not_mapped_anew():
         obeyed, faults = subprocess.run(script, capture_output=True, text=True, check=True).stdout.split()
         assert obeyed == str(keep)
         found[keep] = int(faults)
-    assert found[True] < found[False] / 10
+    assert found[True] < found[False] / 4  # the heap may grow once more
