@@ -300,11 +300,11 @@ def test_a_study_has_a_step_for_each_training(checkout: Path) -> None:
     content = yaml.safe_load((checkout / "profiles" / "tiny.yaml").read_text())
     del content["runs"]
     write = (checkout / "profiles" / "tiny.yaml").write_text
-    write(yaml.safe_dump(content | {"study": STUDY}))
+    write(yaml.safe_dump(content | {"study": STUDY}, sort_keys=False))
     steps = ["train_distill_1", "train_distill_2", "train_control_1", "train_control_2", "09_control_study", "report"]
     assert list(stale(checkout)) == steps
     fewer = {**STUDY, "arms": {**STUDY["arms"], "control": {**STUDY["arms"]["control"], "seeds": [1]}}}
-    write(yaml.safe_dump(content | {"study": fewer}))
+    write(yaml.safe_dump(content | {"study": fewer}, sort_keys=False))
     assert list(stale(checkout)) == [step for step in steps if step != "train_control_2"]
 
 
