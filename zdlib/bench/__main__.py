@@ -25,7 +25,9 @@ GROUPS = tuple(dict.fromkeys(case.group for case in CASES.values()))
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the groups asked for; a `ZDError` is one line and status 1."""
-    options = parser().parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="python -m zdlib.bench", description="Time and memory, side by side.")
+    add_options(parser)
+    options = parser.parse_args(arguments)
     try:
         run(options)
     except ZDError as error:
@@ -34,15 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
-    """Options, for `zdlib bench` too."""
-    made = argparse.ArgumentParser(prog="python -m zdlib.bench", description="Time and memory, side by side.")
-    add_options(made)
-    return made
-
-
 def add_options(made: argparse.ArgumentParser) -> None:
-    """Give a parser the benchmark's options."""
+    """Give a parser the benchmark's options; `zdlib bench` has the same."""
     choices = [*GROUPS, "stages", "evaluation", "drift"]
     made.add_argument("--group", action="append", choices=choices, help="which table (default: all); may be repeated")
     made.add_argument("--rounds", type=int, default=5, help="timed runs of each contestant (default 5)")

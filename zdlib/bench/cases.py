@@ -12,7 +12,7 @@ class Case:
         name: of the case.
         group: the table it belongs to (a file of `results/bench/`).
         model: a name of `zdlib.list_models`.
-        contestants: names in `zdlib.bench.contestants.CONTESTANTS`; ratios are to the first.
+        contestants: names that `zdlib.bench.contestants` knows; ratios are to the first.
         size: network input (height, width).
         batch: images a step.
         work: a forward pass without gradients, or an optimiser step with its loss.

@@ -22,13 +22,13 @@ from zdlib.models.checkpoints import load_checkpoint, read_safetensors
 from zdlib.models.huggingface import beit_large, into_transformers
 from zdlib.models.memory import keep_freed_memory
 from zdlib.models.zoe import ZoeDepth
+from zdlib.predict import Precision, autocast
 from zdlib.recipes import RECIPES
 from zdlib.trainer import Trainer, freeze_unreached, optimisation
 
 Outcome = dict[str, Tensor]  # `depth` (b, h, w), or `losses` and `gradients` (samples of all of them)
 Work = Callable[[], Outcome]
 SEG_WEIGHT = 0.1
-_RECIPE = RECIPES["published"].model_copy(update={"metres_per_unit": 1.0, "min_depth": 1e-3, "max_depth": 10.0})
 _SAMPLES = 512  # gradients compared in each tensor
 
 
@@ -60,10 +60,10 @@ def _inference(case: Case, contestant: str, weights: Path) -> Work:
     keep_freed_memory()  # as evaluation and `zdlib predict` do
     if contestant == "zdlib compiled":
         model.compile()
-    half = contestant == "zdlib bf16"
+    precision: Precision = "bf16" if contestant == "zdlib bf16" else "fp32"
 
     def ours() -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        with autocast(x.device, precision):
             return model(x).metric_depth[:, 0].float()
 
     return _depth_of(ours)
@@ -129,7 +129,7 @@ def _our_step(model: ZoeDepth, batch: dict[str, Tensor], config: TrainConfig) ->
     trainer = Trainer(
         model=model,
         parallel=model,
-        criterion=ZoeDistillLoss(_RECIPE, SEG_WEIGHT),
+        criterion=ZoeDistillLoss(RECIPES["published"], SEG_WEIGHT),
         optimizer=optimizer,
         schedule=schedule,
         scaler=torch.amp.GradScaler("cpu", enabled=False),
