@@ -11,7 +11,8 @@ obeyed = keep_freed_memory() if {keep} else False
 import torch
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-torch.ones(2**24).sum()
+for _ in range(3):  # until the heap has grown to what it needs
+    torch.ones(2**24).sum()
 before = faults()
 for _ in range(8):
     torch.ones(2**24).sum()
@@ -27,4 +28,4 @@ def test_large_blocks_are_not_mapped_anew():
         obeyed, faults = subprocess.run(script, capture_output=True, text=True, check=True).stdout.split()
         assert obeyed == str(keep)
         found[keep] = int(faults)
-    assert found[True] < found[False] / 4  # the heap may grow once more
+    assert found[True] < found[False] / 10

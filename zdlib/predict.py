@@ -46,7 +46,8 @@ def predict_depth(
         pad: surround the picture by its reflection, and cut the border off the depth again.
         flip: average with the prediction on the mirrored picture, mirrored back.
         domain: the head to use, of a model with several; None leaves it to the router.
-        precision: bf16 is faster where the processor computes in it; `zdlib bench --group drift` measures what it does to metrics.
+        precision: bf16 is faster where the processor computes in it; `zdlib bench --group drift` measures what it
+            does to metrics.
     """
     parameter = next(model.parameters())
     x = torch.from_numpy(image.copy()).to(parameter.device).permute(2, 0, 1)[None].to(parameter.dtype) / 255  # 1 3 h w
