@@ -88,7 +88,14 @@ def offset_bias(
     Args:
         table: (heads, 2h-1, 2w-1); [:, dy + h-1, dx + w-1] is the bias of a query (dy, dx) below and right of its key.
         special: with a class token before the grid: the biases class → grid, grid → class, class → class.
+
+    Under autocast, and where nothing is differentiated, in its precision: attention would round the whole bias to it,
+    and the table is a hundredth of that.
     """
+    device = table.device.type
+    if not torch.is_grad_enabled() and torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        precision = torch.get_autocast_dtype(device)
+        table, special = table.to(precision), None if special is None else special.to(precision)
     return _OffsetBias.apply(table, special)
 
 

@@ -4,6 +4,8 @@ Every layer from the last upsampling to the depth looks at one pixel, or at its 
 many-channel tensors stay in the processor's cache, which saves more time than the overlap of a row costs.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -37,11 +39,44 @@ def resize_rows(
     step = torch.tensor((x.shape[2] - 1) / max(size[0] - 1, 1), dtype=x.dtype if x.dtype == torch.double else None)
     place = torch.arange(first, stop, dtype=step.dtype) * step
     low = place.long().clamp(max=x.shape[2] - 1)
-    weight = (place - low).to(x)[:, None]
+    weight = (place - low).to(x)[:, None, None]
     low = low.to(x.device)
     high = (low + 1).clamp(max=x.shape[2] - 1)
-    between = torch.lerp(x[:, :, low], x[:, :, high], weight)  # b c rows w
+    # Channels last: interpolation along x is five times faster there, and so are the convolutions that follow.
+    last = x.permute(0, 2, 3, 1)
+    between = torch.lerp(last.index_select(1, low), last.index_select(1, high), weight).permute(
+        0, 3, 1, 2
+    )  # b c rows w
     return F.interpolate(between, size=(stop - first, size[1]), mode="bilinear", align_corners=True)
+
+
+def crop(x: Float[Tensor, "b c h w"], rows: tuple[int, int]) -> Float[Tensor, "b c rows w"]:
+    """Some rows of a map."""
+    return x if rows == (0, x.shape[2]) else x[:, :, rows[0] : rows[1]]
+
+
+def in_bands(
+    parts: list[tuple[int, int]], compute: Callable[[tuple[int, int]], tuple[Tensor, ...]]
+) -> tuple[Tensor, ...]:
+    """The maps that `compute` gives for every band, put together.
+
+    Each band is written into its place: a list of bands would be in memory a second time while it is concatenated.
+    """
+    if len(parts) == 1:
+        return compute(parts[0])
+    whole: list[Tensor] = []
+    for first, stop in parts:
+        found = compute((first, stop))
+        if not whole:
+            whole = [_empty_map(band, parts[-1][1]) for band in found]
+        for map_, band in zip(whole, found, strict=True):
+            map_[:, :, first:stop] = band
+    return tuple(whole)
+
+
+def _empty_map(band: Float[Tensor, "b c rows w"], height: int) -> Float[Tensor, "b c h w"]:
+    shape = len(band), band.shape[1], height, band.shape[3]
+    return torch.empty(shape, dtype=band.dtype, device=band.device, memory_format=torch.channels_last)
 
 
 def resized_convolution(
@@ -51,11 +86,12 @@ def resized_convolution(
     parts = bands(len(x), x.shape[1], size)
     if len(parts) == 1:
         return F.relu(convolution(resize(x, size)))
-    results = []
-    for first, stop in parts:
-        above, below = max(first - 1, 0), min(stop + 1, size[0])
-        rows = resize_rows(x, size, (above, below))
-        if above == first or below == stop:  # zeros beyond the image
-            rows = F.pad(rows, (0, 0, above - first + 1, stop + 1 - below))
-        results.append(F.relu(F.conv2d(rows, convolution.weight, convolution.bias, padding=(0, 1))))
-    return torch.cat(results, dim=2)
+
+    def band(rows: tuple[int, int]) -> tuple[Tensor]:
+        above, below = max(rows[0] - 1, 0), min(rows[1] + 1, size[0])
+        y = resize_rows(x, size, (above, below))
+        if above == rows[0] or below == rows[1]:  # zeros beyond the image
+            y = F.pad(y, (0, 0, above - rows[0] + 1, rows[1] + 1 - below))
+        return (F.relu(F.conv2d(y, convolution.weight, convolution.bias, padding=(0, 1))),)
+
+    return in_bands(parts, band)[0]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from zdlib.errors import ZDError
 from zdlib.models.architecture import Architecture
-from zdlib.models.bands import bands, resize, resize_rows
+from zdlib.models.bands import bands, crop, in_bands, resize, resize_rows
 from zdlib.models.dpt import DecoderFeatures
 from zdlib.models.log_binomial import log_binomial_depth
 from zdlib.models.memory import recomputed
@@ -141,13 +141,10 @@ class MetricBins(nn.Module):
 
     def _depth(self, x: Tensor, fine: list[Tensor], features: DecoderFeatures, route: Route) -> HeadOutput:
         """Bins, then at every pixel their mean under the predicted distribution."""
-        centres, embedding = self.bins(x, features.fused, route)
-        size = fine[0].shape[2:]
-        # The first layer is linear: its share that reads the embedding runs before the upsampling.
-        coarse = self.output.layer(0, embedding, route, slice(self.n_fine, None), bias=False)  # b hidden H/2 W/2
-        parts = bands(len(x), max(coarse.shape[1], centres.shape[1]), size)
-        depths = [self._mean_bin(fine, coarse, centres, route, rows) for rows in parts]
-        return HeadOutput(depths[0] if len(depths) == 1 else torch.cat(depths, dim=2), centres, None)
+        centres, coarse = self.bins(x, features.fused, route)
+        parts = bands(len(x), max(coarse.shape[1], centres.shape[1]), fine[0].shape[2:])
+        depth = in_bands(parts, lambda rows: (self._mean_bin(fine, coarse, centres, route, rows),))[0]
+        return HeadOutput(depth, centres, None)
 
     def _mean_bin(
         self, fine: list[Tensor], coarse: Tensor, centres: Tensor, route: Route, rows: tuple[int, int]
@@ -156,7 +153,7 @@ class MetricBins(nn.Module):
         size = fine[0].shape[2:]
 
         def output(coarse: Tensor, *fine: Tensor) -> Tensor:
-            here = torch.cat([part[:, :, rows[0] : rows[1]] for part in fine], dim=1)
+            here = torch.cat([crop(part, rows) for part in fine], dim=1)
             hidden = self.output.layer(0, here, route, slice(0, self.n_fine)) + resize_rows(coarse, size, rows)
             return self.output.layer(2, F.gelu(hidden), route)
 
@@ -175,17 +172,41 @@ class MetricBins(nn.Module):
 
     def bins(
         self, x: Float[Tensor, "b c h32 w32"], fused: list[Tensor], route: Route
-    ) -> tuple[Float[Tensor, "b k h w"], Float[Tensor, "b e h w"]]:
-        """Bin centres and embedding at the finest level (H/2, W/2)."""
-        shared = torch.zeros_like(route)  # the projectors serve all domains
+    ) -> tuple[Float[Tensor, "b k h w"], Float[Tensor, "b hidden h w"]]:
+        """At the finest level (H/2, W/2): bin centres, and the embedding's share of the output's first layer.
+
+        That layer is linear: its share that reads the embedding runs before the upsampling.
+        """
         bins = self._seed(self.seed_bins(x, route), route)
-        embedding = self.seed_projector(x, shared)
-        for projector, refiner, level in zip(self.projectors, self.refiners, fused, strict=True):
-            size, previous = level.shape[2:], embedding
-            embedding = projector(level, shared)  # b e h w
-            raw = refiner(embedding + resize(previous, size), route)
-            bins = self._refine(resize(bins, size), raw)
-        return self._centres(bins, route), embedding
+        embedding = self.seed_projector(x, torch.zeros_like(route))
+        *coarser, last = zip(self.projectors, self.refiners, fused, strict=True)
+        for projector, refiner, level in coarser:
+            rows = (0, level.shape[2])
+            bins, embedding = self._level(projector, refiner, level, bins, embedding, route, rows)
+        projector, refiner, level = last
+
+        def finish(rows: tuple[int, int]) -> tuple[Tensor, Tensor]:
+            finest, embedded = self._level(projector, refiner, level, bins, embedding, route, rows)
+            share = self.output.layer(0, embedded, route, slice(self.n_fine, None), bias=False)
+            return self._centres(finest, route), share
+
+        return in_bands(bands(len(x), level.shape[1], level.shape[2:]), finish)
+
+    def _level(
+        self,
+        projector: nn.Module,
+        refiner: nn.Module,
+        level: Float[Tensor, "b c h w"],
+        bins: Float[Tensor, "b k h2 w2"],
+        previous: Float[Tensor, "b e h2 w2"],
+        route: Route,
+        rows: tuple[int, int],
+    ) -> tuple[Float[Tensor, "b k3 rows w"], Float[Tensor, "b e rows w"]]:
+        """Some rows of the bins and the embedding of one level, from the coarser level's."""
+        size = level.shape[2:]
+        embedding = projector(crop(level, rows), torch.zeros_like(route))  # the projectors serve all domains
+        raw = refiner(embedding + resize_rows(previous, size, rows), route)
+        return self._refine(resize_rows(bins, size, rows), raw), embedding
 
     def _interval(self, route: Route) -> tuple[Tensor, Tensor]:
         """Minimum and extent of each image's domain, (b, 1, 1, 1)."""
