@@ -36,6 +36,15 @@ def test_a_sound_copy(name, tmp_path, monkeypatch, capsys):
     assert "2/2" in printed.err, "a progress bar"
 
 
+@pytest.mark.parametrize("name", ["nyu", "ibims"])
+def test_advice_on_a_wrong_copy_names_the_argument(name, tmp_path, capsys):
+    (tmp_path / "wrong.mat").write_text("no data")
+    assert main(["data", "check", name, str(tmp_path / "wrong.mat")]) == 1
+    printed = capsys.readouterr().out
+    assert "set ROOT to" in printed
+    assert "profile" not in printed
+
+
 def test_nyu_and_ibims_are_walked_too(tmp_path, monkeypatch, capsys):
     rgbd.write_nyu_mat(tmp_path / "nyu.mat", [rgbd.scene(), rgbd.scene(seed=1)], classes.raw_names())
     for name in ("office_01", "office_02"):

@@ -145,6 +145,11 @@ def test_flipping_makes_the_prediction_symmetric(files):
         (["--run", "control", "--set", "train.lr=1"], "--out"),
         (["--run", "control", "--out", "x", "--set", "train.rate=1"], "unknown key train.rate"),
         (["--run", "control", "--out", "x", "--set", "lr"], "lr: not a change of a profile"),
+        (["--run", "control", "--out", "x", "--set", "train.lr=-1"], "--set train.lr=-1: train.lr: input should"),
+        (
+            ["--run", "control", "--out", "x", "--set", "data.nyu_mat=/no/x.mat"],
+            "set data.nyu_mat (in the profile or by",
+        ),
     ],
 )
 def test_train_explains_what_is_wrong_in_one_line(capsys, arguments, message):

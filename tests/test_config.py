@@ -1,5 +1,6 @@
 """Profiles are typed: a typo is an error that names the nearest known key."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,30 @@ def test_changes_take_the_place_of_the_files_values():
 
 @pytest.mark.parametrize("change", ["lr", "train=3", "train.=3", "name.first=x", "=3", "train.lr: 3"])
 def test_what_is_no_change_is_named(change):
-    with pytest.raises(ZDError, match=f"^{change}: not a change of a profile: write section.key=value"):
+    with pytest.raises(ZDError, match=f"^--set {change}: not a change of a profile: write section.key=value"):
         load_profile("smoke", changes=[change])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["train.lr=-1"], "^--set train.lr=-1: train.lr: input should be greater than 0"),
+        (["train.epochs=2", "model.input_size=[0, 64]"], r"^--set model.input_size=\[0, 64\]: model.input_size.0: "),
+        (["train.rate=1"], "^--set train.rate=1: unknown key train.rate: did you mean"),
+        (["train.lr=-1", "train.lr=-2"], "^--set train.lr=-2: "),
+    ],
+)
+def test_a_wrong_value_names_the_change_it_comes_from(changes, message):
+    with pytest.raises(ZDError, match=message):
+        load_profile("smoke", changes=changes)
+
+
+def test_a_wrong_value_of_the_file_names_the_file(tmp_path):
+    (tmp_path / "profiles").mkdir()
+    text = (ROOT / "profiles/smoke.yaml").read_text()
+    (tmp_path / "profiles/smoke.yaml").write_text(re.sub("epochs: .*", "epochs: 0", text))
+    with pytest.raises(ZDError, match=r"smoke.yaml: train.epochs: input should be greater than 0"):
+        load_profile("smoke", tmp_path, ["train.lr=1e-3"])
 
 
 def test_a_value_that_is_not_yaml_is_named():

@@ -132,6 +132,13 @@ def test_seeds_of_one_arm_alone_do_not_count():
         grid.compare_arms(scores[scores["seed"] == 0], "control", "distill")
 
 
+def test_data_sets_come_in_the_scores_order():
+    scores = pd.concat([table([0.1, 0.2, 0.3]).assign(data=name) for name in ("rooms n", "rooms i", "a")])
+    found = grid.compare_arms(scores, "control", "distill")
+    assert found["data"].tolist() == ["rooms n", "rooms i", "a"]
+    assert found["difference"].tolist() == pytest.approx([0.2, 0.2, 0.2])
+
+
 def test_an_interval_over_zero_is_no_effect():
     (row,) = grid.compare_arms(table([0.002, 0.020, -0.003]), "control", "distill").to_dict("records")
     assert grid.in_words(row, True).startswith("no effect")

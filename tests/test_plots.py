@@ -114,6 +114,17 @@ def test_metric_intervals_draw_every_mean_and_its_ends():
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
 
 
+def test_metric_intervals_of_differences_mark_zero():
+    rows = pd.DataFrame({"protocol": ["p"], "method": ["a"], "rmse": [0.1], "delta1": [0.2]})
+    for column in ("rmse", "delta1"):
+        rows[f"{column}_low"], rows[f"{column}_high"] = rows[column] - 0.15, rows[column] + 0.15
+    both = {"rmse": "Δ RMSE [m]", "delta1": "Δ δ1"}
+    for axes in plots.metric_intervals(rows, both).axes:
+        (line,) = axes.get_lines()
+        assert list(line.get_xdata()) == [0, 0]
+    assert not plots.metric_intervals(rows, {"delta1": "δ1"}).axes[0].get_lines()
+
+
 def test_seed_dots_show_every_training_and_the_mean():
     rows = pd.DataFrame({"arm": ["a", "a", "b"], "seed": [1, 2, 1], "rmse": [1.0, 3.0, 5.0]})
     (axes,) = plots.seed_dots(rows, {"rmse": "RMSE [m]"}).axes

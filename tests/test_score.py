@@ -204,6 +204,28 @@ def test_protocols_belong_to_data_sets():
         find_protocol("folder", "standard")
 
 
+@pytest.mark.parametrize(
+    ("dataset", "argument", "advice"),
+    [
+        ("nyu", "--gt", "set --gt (or ZD_DATA) to NYU's nyu_depth_v2_labeled.mat"),
+        ("ibims", "--gt", "set --gt (or ZD_DATA) to the folder that holds iBims-1's"),
+        ("nyu", "--splits", "set --splits to NYU's splits.mat"),
+    ],
+)
+def test_advice_on_a_wrong_file_names_the_argument(tmp_path, capsys, dataset, argument, advice):
+    (tmp_path / "wrong.mat").write_text("no data")
+    np.save(tmp_path / "stack.npy", np.ones((1, 6, 8), np.float32))
+    gt = tmp_path / "nyu.mat"
+    rgbd.write_nyu_mat(gt, [rgbd.scene(6, 8)], classes.raw_names())
+    arguments = ["--dataset", dataset, "--pred", str(tmp_path / "stack.npy"), "--gt", str(gt)]
+    assert main(["score", *arguments, argument, str(tmp_path / "wrong.mat")]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "wrong.mat" in error
+    assert advice in error
+    assert "profile" not in error
+
+
 def test_the_whole_data_set_has_its_name_and_split(tmp_path, monkeypatch):
     """1449 frames are NYU: the official split needs no file, and $ZD_DATA is where they are looked for."""
     frames = [rgbd.scene(6, 8)] * 1449

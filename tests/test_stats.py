@@ -154,16 +154,17 @@ def table(seed=0, gain=0.0):
 def test_groups_of_pixels_have_the_interval_of_their_mean():
     """With one pixel an image in a group, pooling over pixels is averaging over images."""
     values = rng().uniform(0, 1, 40)
-    sums = np.zeros((40, 3, 5))  # columns: pixels, and sums of δ1, AbsRel, squared error, log10
+    sums = np.zeros((40, 4, 5))  # columns: pixels, and sums of δ1, AbsRel, squared error, log10
     sums[:, 0, 0], sums[:, 0, 2] = 1, values
-    sums[:20, 1, 0], sums[:20, 1, 2] = 7, 7 * 0.25
+    sums[:8, 1, 0], sums[:8, 1, 2] = 7, 7 * 0.25  # two scenes
+    sums[:4, 3, 0], sums[:4, 3, 2] = 7, 7 * rng().uniform(0, 1, 4)  # one scene
     scenes = [f"scene {i // 4}" for i in range(40)]
     ends = bootstrap_groups(sums, scenes, rng())
     expected = bootstrap_mean(values, scenes, rng())
     assert ends["abs_rel_low"][0] == pytest.approx(expected.low)
     assert ends["abs_rel_high"][0] == pytest.approx(expected.high)
     assert ends["abs_rel_low"][1] == ends["abs_rel_high"][1] == pytest.approx(0.25)
-    assert all(math.isnan(column[2]) for column in ends.values())
+    assert all(math.isnan(column[empty]) for column in ends.values() for empty in (2, 3))
 
 
 def test_interval_table_leaves_out_empty_images():

@@ -9,6 +9,7 @@ import pytest
 from zdlib import tables
 from zdlib.errors import ZDError
 from zdlib.paths import RunPaths
+from zdlib.stats import bootstrap_groups
 
 FRAME = pd.DataFrame(
     {
@@ -143,3 +144,17 @@ def test_an_interval_is_shown_beside_its_value_and_explained(paths):
     assert "| standard | a | **0.900\N{NO-BREAK SPACE}±.015** | **0.123** | 1,234,567 |" in text
     assert f"*Caption. {tables.INTERVAL_NOTE}*" in text
     assert pd.read_csv(paths.tables / "x.csv")["delta1_high"][0] == 0.92
+
+
+def test_one_scene_has_no_interval_and_zero_no_sign(paths):
+    sums = np.zeros((4, 2, 5))  # columns: pixels, and sums of δ1, AbsRel, squared error, log10
+    sums[:, 0] = [[10, 5 + image, 1, 1, 1] for image in range(4)]
+    sums[:2, 1] = [[10, 7, 1, 1, 1], [10, 9, 1, 1, 1]]  # far: one scene alone
+    ends = bootstrap_groups(sums, ["a", "a", "b", "b"], np.random.default_rng(0))
+    frame = pd.DataFrame({"delta1": [0.65, 0.8], "delta1_low": ends["delta1_low"], "delta1_high": ends["delta1_high"]})
+    frame = frame.assign(difference=[-0.0001, -0.001], rmse_change=[-0.00004, -0.0], pe_flatness_m=[0.095, 0.1])
+    tables.save_table(frame, "x", paths, caption="Caption.")
+    lines = tables.markdown(json.loads((paths.tables / "x.json").read_text())).splitlines()
+    assert lines[0] == "| δ1 | difference | Δ RMSE [m] | PE flat [m] |"
+    assert lines[2].startswith("| 0.650\N{NO-BREAK SPACE}±.100 | 0.000 | 0.0000 | ")
+    assert lines[3].startswith("| 0.800 | -0.001 | 0.0000 | ")

@@ -9,10 +9,9 @@ import tiny_training
 import torch
 
 import zdlib.losses
-import zdlib.train as training
 from zdlib.cli import main
 from zdlib.errors import ZDError
-from zdlib.losses import resize_to, silog_loss
+from zdlib.losses import ZoeDistillLoss, resize_to, silog_loss
 from zdlib.models.checkpoints import load_checkpoint
 from zdlib.paths import RunPaths
 from zdlib.train import train
@@ -131,7 +130,7 @@ def test_gradients_are_clipped(profile, paths, monkeypatch):
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_old_result(profile, paths, monkeypatch):
     train(profile, "control", paths)
     before = (paths.checkpoints / "control.safetensors").read_bytes()
-    monkeypatch.setattr(training.ZoeDistillLoss, "forward", lambda *_: {"total": torch.tensor(math.nan)})
+    monkeypatch.setattr(ZoeDistillLoss, "forward", lambda *_: {"total": torch.tensor(math.nan)})
     with pytest.raises(ZDError, match=r"nyu\.mat: the loss is not finite on frames \d"):
         train(profile, "control", paths, "fresh")
     assert (paths.checkpoints / "control.safetensors").read_bytes() == before

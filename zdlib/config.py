@@ -154,7 +154,7 @@ def load_profile(name: str, root: Path | None = None, changes: Sequence[str] = (
     Args:
         name: the profile's.
         root: the checkout; default: this one.
-        changes: `section.key=value` each, taking the place of the file's value; the value is YAML.
+        changes: `section.key=value` each (--set), taking the place of the file's value; the value is YAML.
 
     Raises:
         ZDError: no such profile, not YAML, an unknown key (the nearest known one is named), a wrong value, or no run
@@ -176,7 +176,7 @@ def load_profile(name: str, root: Path | None = None, changes: Sequence[str] = (
     try:
         profile = Profile.model_validate(content)
     except ValidationError as error:
-        raise ZDError(f"{path}: {_explain(error)}") from error
+        raise ZDError(f"{_culprit(error, changes) or path}: {_explain(error)}") from error
     if profile.name != name:
         raise ZDError(f"{path}: its name is {profile.name!r}: make it {name!r}, like the file's")
     if not profile.runs and profile.study is None:
@@ -193,14 +193,21 @@ def _apply(content: dict[str, Any], change: str) -> None:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ZDError(f"{change}: {text!r} is not a YAML value: quote it") from error
+        raise ZDError(f"--set {change}: {text!r} is not a YAML value: quote it") from error
     for section in sections:
         content = content.setdefault(section, {})
         if not isinstance(content, dict):
             break
     if not equals or not sections or not key or not isinstance(content, dict):
-        raise ZDError(f"{change}: not a change of a profile: write section.key=value, like train.lr=1e-3")
+        raise ZDError(f"--set {change}: not a change of a profile: write section.key=value, like train.lr=1e-3")
     content[key] = value
+
+
+def _culprit(error: ValidationError, changes: Sequence[str]) -> str:
+    """The change that the first thing wrong comes from; empty if it is the profile's own."""
+    where = ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
+    # A later change takes the place of an earlier one.
+    return next((f"--set {c}" for c in reversed(changes) if f"{where}.".startswith(f"{c.partition('=')[0]}.")), "")
 
 
 def _explain(error: ValidationError) -> str:

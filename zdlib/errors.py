@@ -14,3 +14,8 @@ class ZDError(Exception):
 
     def __init__(self, message: str):
         super().__init__(" ".join(message.split()))
+
+
+def named_in_profile(key: str) -> str:
+    """How messages say what named a file of the data, when that is a profile's key."""
+    return f"{key} (in the profile or by --set; or ZD_DATA)"

@@ -30,7 +30,6 @@ from zdlib.data.training_set import TrainingSet
 from zdlib.errors import ZDError
 from zdlib.frames import frame_roles
 from zdlib.inputs import NO_FILE
-from zdlib.losses import ZoeDistillLoss
 from zdlib.models.memory import keep_freed_memory
 from zdlib.paths import resolve
 from zdlib.provenance import hardware
@@ -38,7 +37,7 @@ from zdlib.recipes import Recipe
 from zdlib.resume import identity, is_finished
 from zdlib.steps import Layout
 from zdlib.train import build_network, validate
-from zdlib.trainer import Trainer, chosen_precision, optimisation
+from zdlib.trainer import chosen_precision, make_trainer
 
 OFFICIAL_TRAIN, OFFICIAL_TEST = 795, 654
 GIBIBYTE = 1024**3
@@ -134,19 +133,8 @@ def measure(profile: Profile, run: RunConfig) -> Measured:
         batch = default_collate([frames[position] for position in range(len(frames))])
         item = (time.perf_counter() - started) / len(frames)
         model = build_network(_with_files_there(profile), run, device)
-        optimizer, schedule = optimisation(model, config, steps=100)
-        trainer = Trainer(
-            model=model,
-            parallel=accelerator.prepare_model(model),
-            criterion=ZoeDistillLoss(recipe, run.seg_weight),
-            optimizer=optimizer,
-            schedule=schedule,
-            scaler=torch.amp.GradScaler(device.type, enabled=chosen_precision(config, device) == "fp16"),
-            config=config,
-            precision=chosen_precision(config, device),
-            accelerator=accelerator,
-            source=Path("made-up frames"),
-        )
+        source = Path("made-up frames")
+        trainer = make_trainer(model, recipe, run.seg_weight, config, steps=100, accelerator=accelerator, source=source)
         seconds = [_seconds(lambda: trainer.step(batch)) for _ in range(2)]
         validated = _seconds(lambda: validate(model, frames, recipe, config.batch_size, device)) / len(frames)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:

@@ -114,16 +114,18 @@ def compare_arms(scores: pd.DataFrame, first: str, second: str, level: float = 0
     """What `second` gains on `first`: the differences of the seeds that both have.
 
     Returns:
-        One row a `data, where, metric`: `seeds`, the means `first` and `second`, their `difference` (second - first)
-        with `difference_low` and `difference_high` (Student's t over seeds), its standard deviation `sd` over seeds,
-        and `p_value` (`sign_flip_test`).
+        One row a `data, where, metric`, the data sets in the scores' order: `seeds`, the means `first` and `second`,
+        their `difference` (second - first) with `difference_low` and `difference_high` (Student's t over seeds), its
+        standard deviation `sd` over seeds, and `p_value` (`sign_flip_test`).
 
     Raises:
         ZDError: fewer than two seeds in common.
     """
     keys = ["data", "where", "metric"]
     wide = scores[scores["arm"].isin([first, second])].pivot(index=[*keys, "seed"], columns="arm", values="value")
+    order = list(dict.fromkeys(scores["data"]))  # pivot sorts by name
     wide = wide.dropna()
+    wide = wide.sort_index(level="data", key=lambda d: d.map(order.index), sort_remaining=False, kind="stable")
     rows = []
     for key, group in wide.groupby(level=keys, sort=False):
         differences = (group[second] - group[first]).to_numpy()

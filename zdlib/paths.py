@@ -29,7 +29,7 @@ def resolve(path: str | Path) -> Path:
     if "$ZD_DATA" in text:
         folder = os.environ.get("ZD_DATA")
         if not folder:
-            raise ZDError(f"{text}: ZD_DATA is not set: export ZD_DATA=/folder/of/the/real/data, or edit the profile")
+            raise ZDError(f"{text}: ZD_DATA is not set: export ZD_DATA=/folder/of/the/data, or name a path without it")
         text = text.replace("$ZD_DATA", folder)
     return repo_root() / Path(text).expanduser()
 

@@ -288,6 +288,8 @@ def by_class(values: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) 
 def metric_intervals(rows: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
     """Means with their intervals, one panel a quantity, a row a method, a colour a protocol.
 
+    Where an end is negative they are differences (no metric drawn here is), and a thin line in each panel marks zero.
+
     Args:
         rows: `protocol`, `method`, and each quantity with its `…_low` and `…_high`.
         quantities: column to axis label.
@@ -295,7 +297,10 @@ def metric_intervals(rows: pd.DataFrame, quantities: Mapping[str, str]) -> Figur
     methods, names = rows["method"].unique().tolist(), rows["protocol"].unique().tolist()
     figure = new_figure(WIDTH, 0.7 + 0.13 * len(methods) * (len(names) + 1))
     grid = np.atleast_1d(figure.subplots(1, len(quantities), sharey=True))
+    differences = (rows[[f"{column}_low" for column in quantities]] < 0).any(axis=None)
     for axes, (column, label) in zip(grid, quantities.items(), strict=True):
+        if differences:
+            axes.axvline(0, color=GREY, linewidth=0.8)
         for index, name in enumerate(names):
             seen = rows[rows["protocol"] == name]
             places = seen["method"].map(methods.index) + (index - (len(names) - 1) / 2) / (len(names) + 1)

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
-from zdlib.data.pictures import read_picture
+from zdlib.data.pictures import read_units
 from zdlib.errors import ZDError
 
 SUFFIXES = (".npy", ".npz", ".png")
@@ -104,10 +104,7 @@ def _item(array: np.ndarray, index: int) -> np.ndarray:
 
 def _read(file: Path) -> np.ndarray:
     if file.suffix.lower() == ".png":
-        picture = read_picture(file, "write it again")
-        if picture.dtype != np.uint16 or picture.ndim != 2:
-            raise ZDError(f"{file}: is {picture.dtype} with {picture.ndim} axes, not a grey 16-bit PNG: write one")
-        return picture
+        return read_units(file, "write it again, as 16 bit")
     arrays = _arrays(file)
     if len(arrays) > 1 and "depth" not in arrays:
         raise ZDError(f"{file}: holds {', '.join(sorted(arrays))}: call the depth map 'depth'")

@@ -19,7 +19,7 @@ from zdlib.audit import official_parts
 from zdlib.data.folder import FolderReader
 from zdlib.data.ibims import IBimsReader
 from zdlib.data.nyu import NYU_FRAMES, NYUReader, Splits, contiguous_split, read_splits
-from zdlib.data.readers import ViewedReader, data_set
+from zdlib.data.readers import ViewedReader, data_set, nyu_mat
 from zdlib.errors import ZDError
 from zdlib.evaluate import Readers, depth_by_class, depth_by_distance, evaluate_depth, summarise
 from zdlib.ibims_evaluate import IBimsScores, evaluate_ibims
@@ -33,6 +33,7 @@ from zdlib.tables import HEADERS, markdown
 
 TrainedOn = Literal["official", "contiguous", "none"]
 _ENDS = ("value", "low", "high")
+_GT = "--gt (or ZD_DATA)"  # what names the copy, for the readers' messages
 
 
 @dataclass(frozen=True)
@@ -166,25 +167,27 @@ def open_truth(
         gt = _located(gt, "")
         reader, data = FolderReader(gt, list_file, metres_per_unit=metres_per_unit), gt.resolve().name
     else:
-        known = data_set(dataset)
-        reader = known.open(_located(gt, "ibims1" if dataset == "ibims" else ""), True)
+        if dataset == "ibims":
+            reader = IBimsReader(_located(gt, "ibims1"), argument=_GT)
+        else:
+            reader = data_set(dataset).open(_located(gt, ""), True)
         data = _called(dataset, len(reader))
     return Truth(dataset, reader, reader.names, data, lambda frame: reader[frame].depth.shape)
 
 
 def _open_nyu(gt: Path, splits: Path | None) -> Truth:
-    mat = gt / "nyu_depth_v2_labeled.mat" if gt.is_dir() else gt
-    raw, inpainted = NYUReader(mat, depth="raw"), NYUReader(mat, depth="inpainted")
+    mat = nyu_mat(gt)
+    raw, inpainted = NYUReader(mat, "raw", _GT), NYUReader(mat, "inpainted", _GT)
     beside = mat.with_name("splits.mat")
     if splits is None and not beside.is_file() and len(raw) == NYU_FRAMES:
         parts = official_parts()
         official = Splits(*(parts.index[parts == part].to_numpy(np.int64) for part in ("train", "test")))
     else:
-        official = read_splits(splits or beside, len(raw))
+        official = read_splits(splits or beside, len(raw), "--splits")
     return Truth(
         "nyu",
         {"raw": raw, "inpainted": inpainted},
-        [f"nyu_{frame:04d}" for frame in range(len(raw))],
+        raw.names,
         _called("nyu", len(raw)),
         lambda _: raw.shape,
         numbered=True,

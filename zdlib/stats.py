@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float64, Int64
 
 from zdlib.errors import ZDError
-from zdlib.metrics import METRICS, group_metrics
+from zdlib.metrics import GROUP_COLUMNS, METRICS, group_metrics
 from zdlib.seg_metrics import segmentation_metrics
 
 RESAMPLES = 2000
@@ -123,16 +123,17 @@ def bootstrap_groups(
         level: coverage aimed at.
 
     Returns:
-        `<metric>_low` and `<metric>_high`; NaN for a group without a pixel.
+        `<metric>_low` and `<metric>_high`; NaN for a group with pixels in fewer than two clusters.
     """
     member = _members(clusters, len(sums))
     totals = np.zeros((int(member.max()) + 1, *sums.shape[1:]))
     np.add.at(totals, member, sums)
     resampled = group_metrics(np.tensordot(_resample(len(totals), rng), totals, axes=1))
+    present = np.count_nonzero(totals[..., GROUP_COLUMNS.index("pixels")], axis=0)  # resamples of one never differ
     del resampled["pixels"]
     ends: dict[str, Float64[np.ndarray, " groups"]] = {}
     for name, values in resampled.items():
-        intervals = [_interval(0.0, column, len(sums), len(totals), level) for column in values.T]
+        intervals = [_interval(0.0, c, len(sums), int(n), level) for c, n in zip(values.T, present, strict=True)]
         ends[f"{name}_low"] = np.array([i.low for i in intervals])
         ends[f"{name}_high"] = np.array([i.high for i in intervals])
     return ends
@@ -174,21 +175,24 @@ def paired_difference(
     return Difference(interval, float((as_extreme.sum() + extra) / (len(signs) + extra)))
 
 
-def interval_table(
+def image_intervals(
     per_image: pd.DataFrame, rng: np.random.Generator, columns: Sequence[str] = METRICS, level: float = 0.95
-) -> pd.DataFrame:
-    """Intervals of a per-image table (`zdlib.evaluate.evaluate_depth`), scenes as clusters.
+) -> dict[str, Interval]:
+    """Intervals of a per-image table's metrics (`zdlib.evaluate.evaluate_depth`), scenes as clusters.
 
-    Returns:
-        One row a metric: `metric, value, low, high, images, clusters`; images without a pixel that counts are out.
+    Images without a pixel that counts are out.
     """
     counted = per_image[per_image["pixels"] > 0]
     scenes = counted["scene"].tolist()
-    rows = [
-        {"metric": column, **vars(bootstrap_mean(counted[column].to_numpy(np.float64), scenes, rng, level))}
-        for column in columns
-    ]
-    return pd.DataFrame(rows)
+    return {column: bootstrap_mean(counted[column].to_numpy(np.float64), scenes, rng, level) for column in columns}
+
+
+def interval_table(
+    per_image: pd.DataFrame, rng: np.random.Generator, columns: Sequence[str] = METRICS, level: float = 0.95
+) -> pd.DataFrame:
+    """`image_intervals`, one row a metric: `metric, value, low, high, images, clusters`."""
+    intervals = image_intervals(per_image, rng, columns, level)
+    return pd.DataFrame([{"metric": metric, **vars(interval)} for metric, interval in intervals.items()])
 
 
 def interval_ends(intervals: Mapping[str, Interval]) -> dict[str, float]:

@@ -42,7 +42,7 @@ from zdlib.models import ZoeDepth
 from zdlib.models.checkpoints import load_checkpoint
 from zdlib.paths import RunPaths, resolve
 from zdlib.recipes import RECIPES, Recipe
-from zdlib.stats import compare, interval_table
+from zdlib.stats import compare, image_intervals, interval_ends
 
 NYU_PROTOCOLS = ("nyu/standard", "nyu/standard-291", "nyu/published", "nyu/published-291")
 IBIMS_PROTOCOLS = ("ibims/zoedepth", "ibims/published")
@@ -316,8 +316,7 @@ def _row(
 ) -> dict[str, Any]:
     """One line of the depth table; the images behind it go to a file."""
     summary = summarise(per_image)
-    intervals = interval_table(per_image, np.random.default_rng(0)).set_index("metric")
-    ends = {f"{metric}_{end}": intervals.loc[metric, end] for metric in intervals.index for end in ("low", "high")}
+    ends = interval_ends(image_intervals(per_image, np.random.default_rng(0)))
     write_csv(per_image_path(paths, summary["protocol"], key), per_image)
     share = 100 * summary["trained_on"] / max(summary["images"], 1)
     metrics = {k: v for k, v in summary.items() if k not in ("protocol", "images", "trained_on", "skipped")}

@@ -46,6 +46,7 @@ HEADERS = {
     "dbe_completeness": "DBE comp. [px]",
     "dbe_completeness_v09": "DBE comp. v0.9 [px]",
     "pe_flatness": "PE flat [cm]",
+    "pe_flatness_m": "PE flat [m]",  # as papers quote it
     "pe_orientation": "PE ori. [°]",
     "boundary_f1": "boundary F1",
     "delta1_change": "Δ δ1",
@@ -185,7 +186,7 @@ def cell(value: Any, column: Hashable) -> str:
     if isinstance(value, int | np.integer):
         return f"{value:,}"
     if isinstance(value, float | np.floating):
-        return f"{value:.{_DECIMALS.get(str(column), 3)}f}"
+        return f"{value:z.{_DECIMALS.get(str(column), 3)}f}"  # z: what rounds to zero has no sign
     return str(value)
 
 

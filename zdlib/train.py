@@ -21,12 +21,12 @@ from zdlib.config import DataConfig, Profile, RunConfig, TrainConfig
 from zdlib.data.nyu import NYUReader, read_splits
 from zdlib.data.pack import PackedReader
 from zdlib.data.training_set import Batches, TrainingSet
-from zdlib.distributed import gather, largest, pool_batch_norm, processes
+from zdlib.distributed import gather, largest, processes
 from zdlib.errors import ZDError
 from zdlib.frames import frame_roles
 from zdlib.io import atomic_path, write_csv
 from zdlib.live import Live
-from zdlib.losses import ZoeDistillLoss, resize_to
+from zdlib.losses import resize_to
 from zdlib.metrics import depth_metrics
 from zdlib.models import build_model
 from zdlib.models.checkpoints import save_checkpoint
@@ -48,12 +48,10 @@ from zdlib.resume import (
     restore_random_state,
 )
 from zdlib.trainer import (
-    Trainer,
     chosen_precision,
-    compiled,
     deterministic_algorithms,
-    freeze_unreached,
-    optimisation,
+    make_trainer,
+    prepare_network,
     refuse_sharding,
 )
 
@@ -146,19 +144,9 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
         generator=order,
         pin_memory=device.type == "cuda",
     )
-    parallel = accelerator.prepare_model(model)
-    optimizer, schedule = optimisation(model, config, steps=config.epochs * len(batches))
-    trainer = Trainer(
-        model=model,
-        parallel=compiled(parallel) if config.compile else parallel,
-        criterion=ZoeDistillLoss(recipe, run.seg_weight),
-        optimizer=optimizer,
-        schedule=schedule,
-        scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
-        config=config,
-        precision=precision,
-        accelerator=accelerator,
-        source=reader.path,
+    total = config.epochs * len(batches)
+    trainer = make_trainer(
+        model, recipe, run.seg_weight, config, steps=total, accelerator=accelerator, source=reader.path
     )
     progress = Progress()
     if state is not None:
@@ -197,7 +185,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
             batches.skip, progress.epoch, progress.order = progress.batch, epoch, order.get_state()
             for number, batch in enumerate(loader, start=batches.skip + 1):
                 progress.batch = number
-                learning_rate = schedule.get_last_lr()[-1]
+                learning_rate = trainer.schedule.get_last_lr()[-1]
                 parts = trainer.step(batch)
                 step = len(progress.steps) + 1
                 progress.steps.append({"step": step, "epoch": epoch, "lr": float(learning_rate), **parts})
@@ -247,9 +235,7 @@ def build_network(profile: Profile, run: RunConfig, device: torch.device) -> Zoe
     """The network of a run as it begins: seeded weights, and what the run leaves out frozen."""
     _seed_everything(run.seed)
     model = build_model(profile.model, segmentation=run.seg_weight > 0).to(device)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
-    pool_batch_norm(model)
-    freeze_unreached(model)
+    prepare_network(model)
     if profile.train.checkpoint_activations:
         model.encoder.recompute_blocks()
     if model.unet is not None:

@@ -12,10 +12,11 @@ from accelerate import Accelerator, DistributedType
 from torch import Tensor, nn
 
 from zdlib.config import TrainConfig
-from zdlib.distributed import gather
+from zdlib.distributed import gather, pool_batch_norm
 from zdlib.errors import ZDError
 from zdlib.losses import ZoeDistillLoss
 from zdlib.models.zoe import ZoeDepth
+from zdlib.recipes import Recipe
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -110,6 +111,51 @@ class Trainer:
 def _parts(frames: int, parts: int) -> list[slice]:
     """Nearly equal slices of a batch."""
     return [slice(frames * i // parts, frames * (i + 1) // parts) for i in range(parts)]
+
+
+def prepare_network(model: ZoeDepth) -> None:
+    """Lay a network out for training, in place: channels last, statistics pooled over processes, unreached frozen."""
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
+    pool_batch_norm(model)
+    freeze_unreached(model)
+
+
+def make_trainer(
+    model: ZoeDepth,
+    recipe: Recipe,
+    seg_weight: float,
+    config: TrainConfig,
+    *,
+    steps: int,
+    accelerator: Accelerator,
+    source: Path,
+) -> Trainer:
+    """Everything around a network that `prepare_network` laid out; no random number is drawn.
+
+    Args:
+        model: the network, on the accelerator's device.
+        recipe: which losses.
+        seg_weight: of the segmentation's losses.
+        config: optimisation, precision, and whether to compile.
+        steps: optimiser steps of the whole training, for the schedule.
+        accelerator: device and processes.
+        source: the file that frames come from, for messages.
+    """
+    precision = chosen_precision(config, accelerator.device)
+    parallel = accelerator.prepare_model(model)
+    optimizer, schedule = optimisation(model, config, steps)
+    return Trainer(
+        model=model,
+        parallel=compiled(parallel) if config.compile else parallel,
+        criterion=ZoeDistillLoss(recipe, seg_weight),
+        optimizer=optimizer,
+        schedule=schedule,
+        scaler=torch.amp.GradScaler(accelerator.device.type, enabled=precision == "fp16"),
+        config=config,
+        precision=precision,
+        accelerator=accelerator,
+        source=source,
+    )
 
 
 def optimisation(

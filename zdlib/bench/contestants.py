@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from zdlib.bench.cases import SAVINGS, Case
 from zdlib.bench.reference import PlainZoeDepth, Stage, plain_loss
 from zdlib.config import TrainConfig
-from zdlib.losses import ZoeDistillLoss
 from zdlib.models import attention
 from zdlib.models.checkpoints import load_checkpoint, read_safetensors
 from zdlib.models.huggingface import beit_large, into_transformers
@@ -24,7 +23,7 @@ from zdlib.models.memory import keep_freed_memory
 from zdlib.models.zoe import ZoeDepth
 from zdlib.predict import Precision, autocast
 from zdlib.recipes import RECIPES
-from zdlib.trainer import Trainer, freeze_unreached, optimisation
+from zdlib.trainer import make_trainer, prepare_network
 
 Outcome = dict[str, Tensor]  # `depth` (b, h, w), or `losses` and `gradients` (samples of all of them)
 Work = Callable[[], Outcome]
@@ -123,20 +122,10 @@ def _batch(case: Case) -> dict[str, Tensor]:
 def _our_step(model: ZoeDepth, batch: dict[str, Tensor], config: TrainConfig) -> Callable[[], dict[str, float]]:
     """The step of `zdlib.train`."""
     keep_freed_memory()
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
-    freeze_unreached(model)
-    optimizer, schedule = optimisation(model, config, steps=1000)
-    trainer = Trainer(
-        model=model,
-        parallel=model,
-        criterion=ZoeDistillLoss(RECIPES["published"], SEG_WEIGHT),
-        optimizer=optimizer,
-        schedule=schedule,
-        scaler=torch.amp.GradScaler("cpu", enabled=False),
-        config=config,
-        precision="fp32",
-        accelerator=Accelerator(cpu=True),
-        source=Path("benchmark"),
+    prepare_network(model)
+    accelerator, source = Accelerator(mixed_precision="no", cpu=True), Path("benchmark")
+    trainer = make_trainer(
+        model, RECIPES["published"], SEG_WEIGHT, config, steps=1000, accelerator=accelerator, source=source
     )
     return lambda: trainer.step(batch)
 

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from zdlib.data.files import FileFrame, FilesReader, first_folder, metres, read_units
+from zdlib.data.files import FileFrame, FilesReader, first_folder, metres
+from zdlib.data.pictures import read_units
 
 FIX = "unpack the test part of DIML's sample data set (https://dimlrgbd.github.io)"
 

@@ -1,8 +1,8 @@
 """What readers of one image file and one depth file a frame share: the pairs, and the checks of their content."""
 
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import SupportsIndex
@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32, Float64, UInt16
 
 from zdlib.data.hdf5 import checked_index
 from zdlib.data.pictures import read_picture
-from zdlib.data.sample import Sample
+from zdlib.data.sample import Frames, Sample
 from zdlib.errors import ZDError
 
 
@@ -35,7 +35,7 @@ class FileFrame:
     scene_type: str = ""
 
 
-class FilesReader(ABC):
+class FilesReader(Frames[Sample]):
     """A sequence of `Sample` read from files; safe to fork and to pickle.
 
     A subclass finds the frames (`__init__`) and decodes depth (`read_depth`); it may add a mask and intrinsics.
@@ -73,12 +73,6 @@ class FilesReader(ABC):
             if missing:
                 more = f" (and {len(missing) - 1} more files)" if len(missing) > 1 else ""
                 raise ZDError(f"{missing[0]}: no such file{more}: {fix}")
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def __iter__(self) -> Iterator[Sample]:
-        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: SupportsIndex) -> Sample:
         """Read one frame; `index` is 0-based.
@@ -124,18 +118,6 @@ class FilesReader(ABC):
     def read_intrinsics(self, frame: FileFrame) -> Float64[np.ndarray, "3 3"] | None:
         """The pinhole matrix of a frame, pixels from 0; None where the data set's files do not hold it."""
         return None
-
-
-def read_units(path: Path, fix: str) -> UInt16[np.ndarray, "h w"]:
-    """The numbers of a grey 16-bit PNG.
-
-    Raises:
-        ZDError: missing, damaged, or of another kind.
-    """
-    units = read_picture(path, fix)
-    if units.dtype != np.uint16 or units.ndim != 2:
-        raise ZDError(f"{path}: {units.dtype} {units.shape}, expected a grey 16-bit PNG: {fix}")
-    return units
 
 
 def metres(units: UInt16[np.ndarray, "h w"], units_per_metre: int) -> Float32[np.ndarray, "h w"]:

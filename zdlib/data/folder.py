@@ -11,17 +11,15 @@ depth maps are paired in one of three ways:
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import SupportsIndex
 
 import numpy as np
-from jaxtyping import UInt16
 
 from zdlib.data.hdf5 import checked_index
-from zdlib.data.pictures import read_picture
-from zdlib.data.sample import Sample
+from zdlib.data.pictures import read_picture, read_units
+from zdlib.data.sample import Frames, Sample
 from zdlib.errors import ZDError
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
@@ -33,7 +31,7 @@ class _Pair:
     depth: Path
 
 
-class FolderReader:
+class FolderReader(Frames[Sample]):
     """A sequence of `Sample` read from files.
 
     `Sample.scene` is the image's folder in the root (`basement_0001a`), or its own name where all lie in one folder.
@@ -79,12 +77,6 @@ class FolderReader:
         self.names = ["_".join(path.relative_to(common).parts) for path in relative]
         self.scenes = ["_".join(path.relative_to(common).parts[:-1]) or path.name for path in relative]
 
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def __iter__(self) -> Iterator[Sample]:
-        return (self[index] for index in range(len(self)))
-
     def __getitem__(self, index: SupportsIndex) -> Sample:
         """Read one frame; `index` is 0-based.
 
@@ -94,7 +86,8 @@ class FolderReader:
         """
         index = checked_index(self.path, index, len(self))
         pair = self._pairs[index]
-        image, units = read_picture(pair.image, "replace it", "RGB"), _read_depth(pair.depth)
+        image = read_picture(pair.image, "replace it", "RGB")
+        units = read_units(pair.depth, "write millimetres as 16 bit")
         if units.shape != image.shape[:2]:
             raise ZDError(
                 f"{pair.depth}: {units.shape[1]}×{units.shape[0]} pixels, {pair.image.name} has {image.shape[1]}×"
@@ -150,12 +143,3 @@ def _with_depth(image: Path, depth: Path) -> _Pair:
     if not depth.is_file():
         raise ZDError(f"{image}: has no depth map ({depth} is missing): add it, or remove the image")
     return _Pair(image, depth)
-
-
-def _read_depth(path: Path) -> UInt16[np.ndarray, "h w"]:
-    units = read_picture(path, "replace it")
-    if units.dtype != np.uint16 or units.ndim != 2:
-        raise ZDError(
-            f"{path}: {units.dtype} with {units.ndim} axes, expected a grey 16-bit PNG: save millimetres as one"
-        )
-    return units

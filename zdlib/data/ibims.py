@@ -12,7 +12,6 @@ The authors' evaluation counts pixels from 1 and stores the calibration matrix t
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, SupportsIndex
@@ -23,14 +22,15 @@ from jaxtyping import Bool, Float64, UInt8
 
 from zdlib.data.hdf5 import checked_index
 from zdlib.data.pictures import read_picture
-from zdlib.data.sample import Sample
-from zdlib.errors import ZDError
+from zdlib.data.sample import Frames, Sample
+from zdlib.errors import ZDError, named_in_profile
 
 PLANES = ("wall", "floor", "table")
 DEPTH_UNIT = 50 / 65535  # metres of one unit of a depth PNG
-FIX = (
-    "set data.ibims_root in the profile (or ZD_DATA) to the folder that holds iBims-1's ibims1_core_mat or "
-    "ibims1_core_raw; the embedded rooms' folder is written by notebook 01"
+# What messages ask for.
+_FOLDER = (
+    "the folder that holds iBims-1's ibims1_core_mat or ibims1_core_raw; the embedded rooms' folder is written by "
+    "notebook 01"
 )
 
 _PICTURES = ("mask_invalid", "mask_transp", "edges", *(f"mask_{plane}" for plane in PLANES))
@@ -57,12 +57,13 @@ class IBimsSample(Sample):
     mask_transp: Bool[np.ndarray, "h w"] | None = None
 
 
-class IBimsReader:
+class IBimsReader(Frames[IBimsSample]):
     """A sequence of `IBimsSample`, from either distribution.
 
     Args:
         root: a distribution's folder, or the folder above both (then the `.mat` files are taken).
         layout: insist on one distribution.
+        argument: what the user named the folder by; for messages.
 
     Raises:
         ZDError: no distribution is there, the list is empty, or a listed image lacks one of its files.
@@ -72,8 +73,14 @@ class IBimsReader:
         layout: `mat` or `raw`.
     """
 
-    def __init__(self, root: str | os.PathLike[str], layout: Literal["auto", "mat", "raw"] = "auto"):
-        self.path, self.layout = _find(Path(root), layout)
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        layout: Literal["auto", "mat", "raw"] = "auto",
+        argument: str = named_in_profile("data.ibims_root"),
+    ):
+        fix = f"set {argument} to {_FOLDER}"
+        self.path, self.layout = _find(Path(root), layout, fix)
         listed = next(
             (p for p in (self.path / "imagelist.txt", self.path.parent / "imagelist.txt") if p.is_file()), None
         )
@@ -83,17 +90,11 @@ class IBimsReader:
             where = self.path if self.layout == "mat" else self.path / "rgb"
             self.names = sorted(path.stem for path in where.glob("*.mat" if self.layout == "mat" else "*.png"))
         if not self.names:
-            raise ZDError(f"{listed or self.path}: names no image: {FIX}")
+            raise ZDError(f"{listed or self.path}: names no image: {fix}")
         for name in self.names:
             for needed in self._needed(name):
                 if not needed.is_file():
                     raise ZDError(f"{needed}: no such file, but {listed or self.path} names {name}: unpack it again")
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __iter__(self) -> Iterator[IBimsSample]:
-        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: SupportsIndex) -> IBimsSample:
         """Read one image; `index` is 0-based.
@@ -135,7 +136,7 @@ class IBimsReader:
         return fields
 
 
-def _find(root: Path, layout: Literal["auto", "mat", "raw"]) -> tuple[Path, Literal["mat", "raw"]]:
+def _find(root: Path, layout: Literal["auto", "mat", "raw"], fix: str) -> tuple[Path, Literal["mat", "raw"]]:
     if layout != "raw":
         for folder in (root, root / "ibims1_core_mat"):
             if any(folder.glob("*.mat")):
@@ -145,7 +146,7 @@ def _find(root: Path, layout: Literal["auto", "mat", "raw"]) -> tuple[Path, Lite
             if (folder / "rgb").is_dir():
                 return folder, "raw"
     kind = "" if layout == "auto" else f" in its {layout} distribution"
-    raise ZDError(f"{root}: no iBims-1{kind} here: {FIX}")
+    raise ZDError(f"{root}: no iBims-1{kind} here: {fix}")
 
 
 def _mat_fields(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, SupportsIndex
@@ -24,7 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from zdlib.data.hdf5 import checked_index
-from zdlib.data.sample import Reader, Sample
+from zdlib.data.sample import Frames, Reader, Sample
 from zdlib.dependencies import closure
 from zdlib.errors import ZDError
 from zdlib.io import atomic_path, sha256
@@ -142,7 +142,7 @@ def _code_of(reader: type) -> str:
     return digest.hexdigest()
 
 
-class PackedReader:
+class PackedReader(Frames[Sample]):
     """A sequence of `Sample` read from a pack, equal to those that were packed; safe to fork and to pickle.
 
     The file is opened for every frame and nothing stays open. Size and header are checked at once, each frame when it
@@ -167,12 +167,6 @@ class PackedReader:
         self._frames: Sequence[_Packed] = [_Packed(**frame) for frame in header["frames"]]
         self.names = [frame.name for frame in self._frames]
         self.scenes = [frame.scene for frame in self._frames]
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def __iter__(self) -> Iterator[Sample]:
-        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: SupportsIndex) -> Sample:
         """Read one frame; `index` is 0-based.

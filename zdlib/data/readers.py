@@ -26,7 +26,8 @@ class DataSet:
         title: its name in prose, and the part that is read.
         protocol: name of the protocol that its numbers are usually reported under.
         frames: how many frames a full copy has; several where there is a choice.
-        open: gives the reader of a copy; with False, missing files are reported when their frame is read.
+        open: gives the reader of a copy, which messages call ROOT as the command line does; with False, missing files
+            are reported when their frame is read.
     """
 
     title: str
@@ -35,13 +36,18 @@ class DataSet:
     open: Callable[[Path, bool], Reader]
 
 
+def nyu_mat(root: Path) -> Path:
+    """NYU's `.mat`: the file itself, or that in a folder."""
+    return root / "nyu_depth_v2_labeled.mat" if root.is_dir() else root
+
+
 def _nyu(root: Path, complete: bool) -> Reader:
-    return NYUReader(root / "nyu_depth_v2_labeled.mat" if root.is_dir() else root)
+    return NYUReader(nyu_mat(root), argument="ROOT")
 
 
 READERS: dict[str, DataSet] = {
     "nyu": DataSet("NYU Depth v2, labelled part", "nyu/standard", (1449,), _nyu),
-    "ibims": DataSet("iBims-1", "ibims/zoedepth", (100,), lambda root, complete: IBimsReader(root)),
+    "ibims": DataSet("iBims-1", "ibims/zoedepth", (100,), lambda root, complete: IBimsReader(root, argument="ROOT")),
     "sunrgbd": DataSet(
         "SUN RGB-D, test part",
         "sunrgbd/zoedepth",

@@ -1,7 +1,9 @@
 """The one record that every reader gives, and what a reader is."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Generic, Protocol, SupportsIndex, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
@@ -40,3 +42,22 @@ class Reader(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Sample: ...
+
+
+S = TypeVar("S", bound=Sample)
+
+
+class Frames(ABC, Generic[S]):
+    """Length and iteration of a reader that names its frames: `names`, one a frame."""
+
+    names: list[str]
+
+    @abstractmethod
+    def __getitem__(self, index: SupportsIndex, /) -> S:
+        """Read one frame; `index` is 0-based."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[S]:
+        return (self[index] for index in range(len(self)))

@@ -28,7 +28,8 @@ import numpy as np
 import scipy.io
 from jaxtyping import Float32, Float64, UInt16
 
-from zdlib.data.files import FileFrame, FilesReader, metres, read_units
+from zdlib.data.files import FileFrame, FilesReader, metres
+from zdlib.data.pictures import read_units
 from zdlib.errors import ZDError
 
 FIX = (

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from zdlib.data.files import FileFrame, FilesReader, first_folder, metres, read_units
+from zdlib.data.files import FileFrame, FilesReader, first_folder, metres
+from zdlib.data.pictures import read_units
 from zdlib.errors import ZDError
 
 FIX = (
