@@ -110,14 +110,14 @@ def _evaluation(options: argparse.Namespace) -> pd.DataFrame:
     from zdlib.config import load_profile
     from zdlib.data.nyu import NYUReader
     from zdlib.models import create_model
-    from zdlib.paths import resolve
+    from zdlib.models.checkpoints import load_checkpoint
+    from zdlib.paths import RunPaths, resolve
 
     torch.set_num_threads(options.threads)
-    path = _made_by_the_demo(resolve(load_profile("demo").data.nyu_mat))
-    rows = []
-    for name in ("zoe_distill_lite0", "zoe_swin2_t"):
-        model = create_model(name).eval()
-        rows.append({"model": name, **evaluation_share(model, NYUReader(path, depth="raw"))})
+    reader = NYUReader(_made_by_the_demo(resolve(load_profile("demo").data.nyu_mat)), depth="raw")
+    light, _ = load_checkpoint(_made_by_the_demo(RunPaths("demo").checkpoints / "distill.safetensors"))
+    models = {"Zoe-Distill of the demo": light, "ZoeD SwinV2-T": create_model("zoe_swin2_t")}
+    rows = [{"model": name, **evaluation_share(model.eval(), reader)} for name, model in models.items()]
     return pd.DataFrame(rows)
 
 

@@ -95,7 +95,7 @@ def evaluation_share(model: ZoeDepth, reader: NYUReader, count: int = 100, batch
         started = time.perf_counter()
         maps = predict(model, Images(reader, frames), 1.0, batch_size=batch_size)
         predictions = dict(zip(frames, maps, strict=True))
-        evaluate_depth(predictions, reader, np.array(frames), protocols.get("nyu/standard"))
+        evaluate_depth(predictions, {"raw": reader}, frames, protocols.get("nyu/standard"))
         seconds = time.perf_counter() - started
     finally:
         for hook in hooks:
