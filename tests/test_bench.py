@@ -1,16 +1,22 @@
 """The benchmark: it times what agrees, and says what it found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from rgbd import scene, write_nyu_mat
+from tiny_models import ENCODERS, tiny_model
 
-from zdlib.bench import show, stages
+from zdlib.bench import show, stages, whole
 from zdlib.bench.__main__ import main
 from zdlib.bench.cases import CASES, SAVINGS, Case
 from zdlib.bench.contestants import prepare
 from zdlib.bench.reference import plain_loss
 from zdlib.bench.run import _write_weights, bench, difference, matrix_peak
+from zdlib.data import classes
+from zdlib.data.nyu import NYUReader
 from zdlib.errors import ZDError
 from zdlib.losses import ZoeDistillLoss
 from zdlib.recipes import RECIPES
@@ -99,6 +105,41 @@ def test_a_breakdown_names_every_stage():
     assert stages._kind("aten::gelu") == stages.OTHER
 
 
+def test_work_may_be_repeated_within_a_run(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr("zdlib.bench.contestants._inference", lambda *_: lambda: calls.append(1) or {})
+    prepare(replace(SMALL, repeats=3), "zdlib", tmp_path)()
+    assert calls == [1, 1, 1]
+
+
+@pytest.fixture
+def reader(tmp_path):
+    frames = [scene(seed=seed) for seed in range(3)]
+    return NYUReader(write_nyu_mat(tmp_path / "nyu.mat", frames, classes.raw_names()), depth="raw")
+
+
+def test_the_model_s_share_of_an_evaluation(reader):
+    found = whole.evaluation_share(tiny_model(ENCODERS[2]).eval(), reader, count=2)
+    assert found["images"] == 2
+    assert 0 < found["model_seconds"] < found["seconds"]
+    assert found["share"] == found["model_seconds"] / found["seconds"]
+
+
+def test_drift_of_an_untrained_network(reader):
+    exact, half = whole.untrained_drift("tiny", tiny_model(ENCODERS[2]).eval(), reader, count=2)
+    assert (exact["precision"], half["precision"]) == ("fp32", "bf16")
+    assert exact["abs_rel"] == pytest.approx(whole.ERROR * (2 / np.pi) ** 0.5, rel=0.1)  # of small errors
+    assert exact["abs_rel"] != half["abs_rel"]
+
+
+@pytest.mark.parametrize("group", ["evaluation", "drift"])
+def test_what_needs_the_demo_says_so(tmp_path, capsys, monkeypatch, group):
+    monkeypatch.setattr(whole, "resolve", lambda path: tmp_path / "rooms.mat")
+    monkeypatch.setattr("zdlib.paths.RunPaths.checkpoints", tmp_path, raising=False)
+    assert main(["--group", group, "-o", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err.endswith("no such file: ./run_all.sh writes it\n")
+
+
 def test_the_machine_s_matrix_peak_is_positive():
     before = torch.get_num_threads()
     assert matrix_peak(1, size=64) > 0
@@ -114,9 +155,9 @@ def test_a_table_shows_whole_mebibytes_and_powers_of_ten():
 def test_figures_have_a_line_and_a_bar_for_each():
     columns = {"seconds": 1.0, "fastest": 0.9, "slowest": 1.2, "peak_mib": 100.0, "memory_ratio": 0.5}
     columns |= {"ratio": 0.5, "ratio_low": 0.4, "ratio_high": 0.6}
-    names = [f"{kind} {n}" for kind in ("size", "batch", "threads") for n in (1, 2)]
+    names = [f"{kind} {n}" for kind in ("size", "batch", "images", "threads") for n in (1, 2)]
     found = pd.DataFrame([{"case": n, "contestant": c, **columns} for n in names for c in ("plain", "zdlib")])
-    assert [len(axes.lines) for axes in show.curves(found).axes] == [2] * 6
+    assert [len(axes.lines) for axes in show.curves(found).axes] == [2] * 8
     assert len(show.savings(found[:3]).axes[0].patches) == 6
     assert len(show.ratios(found).axes[0].get_yticks()) == len(names)
     parts = pd.DataFrame([{"contestant": "plain", "stage": "encoder", "kind": k, "seconds": 1.0} for k in "ab"])

@@ -1,6 +1,6 @@
 """The command line of the benchmark.
 
-    python -m zdlib.bench                      # everything: about a quarter of an hour on two quiet cores
+    python -m zdlib.bench                      # everything: three quarters of an hour on two quiet cores
     python -m zdlib.bench --group training     # one table
 
 Writes `results/bench/<group>.csv` and `<group>.json` (hardware, versions, commit, the machine's matrix peak). Notebook
@@ -19,7 +19,6 @@ from zdlib.errors import ZDError
 from zdlib.io import write_csv, write_json
 from zdlib.paths import repo_root
 
-DRIFT_METRICS = ("delta1", "abs_rel", "rmse", "log10")
 GROUPS = tuple(dict.fromkeys(case.group for case in CASES.values()))
 
 
@@ -104,55 +103,15 @@ def _stages(options: argparse.Namespace) -> pd.DataFrame:
 
 
 def _evaluation(options: argparse.Namespace) -> pd.DataFrame:
-    import torch
+    from zdlib.bench.whole import evaluation
 
-    from zdlib.bench.stages import evaluation_share
-    from zdlib.config import load_profile
-    from zdlib.data.nyu import NYUReader
-    from zdlib.models import create_model
-    from zdlib.models.checkpoints import load_checkpoint
-    from zdlib.paths import RunPaths, resolve
-
-    torch.set_num_threads(options.threads)
-    reader = NYUReader(_made_by_the_demo(resolve(load_profile("demo").data.nyu_mat)), depth="raw")
-    light, _ = load_checkpoint(_made_by_the_demo(RunPaths("demo").checkpoints / "distill.safetensors"))
-    models = {"Zoe-Distill of the demo": light, "ZoeD SwinV2-T": create_model("zoe_swin2_t")}
-    rows = [{"model": name, **evaluation_share(model.eval(), reader)} for name, model in models.items()]
-    return pd.DataFrame(rows)
+    return evaluation(options.threads)
 
 
 def _drift(options: argparse.Namespace) -> pd.DataFrame:
-    """NYU's metrics of the demo's runs, predicted in float32 and in bfloat16."""
-    import torch
+    from zdlib.bench.whole import drift
 
-    from zdlib import protocols
-    from zdlib.config import load_profile
-    from zdlib.evaluate import evaluate_depth, summarise
-    from zdlib.paths import RunPaths
-    from zdlib.study import load_run, open_nyu, predict_run
-
-    torch.set_num_threads(options.threads)
-    profile, paths, standard = load_profile("demo"), RunPaths("demo"), protocols.get("nyu/standard")
-    rows = []
-    for key, run in profile.runs.items():
-        _made_by_the_demo(paths.checkpoints / f"{key}.safetensors")
-        trained, nyu = load_run(profile, key, paths), open_nyu(profile)
-        test = nyu.frames(standard).tolist()
-        for precision in ("fp32", "bf16"):
-            asked = profile.model_copy(
-                update={"evaluate": profile.evaluate.model_copy(update={"precision": precision})}
-            )
-            scores = summarise(
-                evaluate_depth(predict_run(trained, nyu.readers["raw"], test, asked), nyu.readers, test, standard)
-            )
-            rows.append({"method": run.title, "precision": precision, **{m: scores[m] for m in DRIFT_METRICS}})
-    return pd.DataFrame(rows)
-
-
-def _made_by_the_demo(path: Path) -> Path:
-    if not path.is_file():
-        raise ZDError(f"{path}: no such file: ./run_all.sh writes it")
-    return path
+    return drift(options.threads)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ class Case:
         batch: images a step.
         work: a forward pass without gradients, or an optimiser step with its loss.
         threads: of the CPU; None leaves it to the command line.
+        repeats: how often the work is done in one timed run.
     """
 
     name: str
@@ -27,10 +28,12 @@ class Case:
     batch: int = 1
     work: Literal["inference", "training"] = "inference"
     threads: int | None = None
+    repeats: int = 1
 
 
 SAVINGS = ("plain", "+ fused attention", "+ oneDNN linear layers", "+ 1×1 before upsampling", "+ lean metric tail")
 _PAIR = ("plain", "zdlib")
+_COMPILED = ("zdlib", "zdlib compiled", "zdlib bf16", "zdlib compiled bf16")
 _TRAINERS = (*_PAIR, "zdlib, blocks recomputed")
 
 CASES = {
@@ -39,12 +42,13 @@ CASES = {
         Case("ZoeD SwinV2-B", "inference", "zoe_swin2_b", ("plain", "zdlib", "zdlib bf16")),
         Case("ZoeD SwinV2-T", "inference", "zoe_swin2_t", ("plain", "zdlib", "zdlib bf16"), (256, 256)),
         Case("ZoeD BEiT-L", "inference", "zoe_beit_l", ("transformers", "zdlib", "zdlib bf16")),
-        Case("compiled SwinV2-T", "compiled", "zoe_swin2_t", ("zdlib", "zdlib compiled"), (256, 256)),
+        Case("compiled", "compiled", "zoe_swin2_t", _COMPILED, (256, 256)),
         Case("Zoe-Distill SwinV2-T", "training", "zoe_swin2_t", _TRAINERS, (256, 256), 4, "training"),
         Case("Zoe-Distill SwinV2-B", "training", "zoe_distill_swin2_b", _TRAINERS, work="training"),
         Case("savings", "savings", "zoe_swin2_b", (*SAVINGS, "zdlib")),
         *(Case(f"size {n}", "curves", "zoe_swin2_t", _PAIR, (n, n)) for n in (128, 256, 384)),
         *(Case(f"batch {n}", "curves", "zoe_swin2_t", _PAIR, (256, 256), n) for n in (1, 2, 4)),
+        *(Case(f"images {n}", "curves", "zoe_swin2_t", _PAIR, (256, 256), repeats=n) for n in (1, 4, 16)),
         *(Case(f"threads {n}", "curves", "zoe_swin2_t", _PAIR, (256, 256), threads=n) for n in (1, 2)),
     )
 }

@@ -37,7 +37,14 @@ def prepare(case: Case, contestant: str, weights: Path) -> Work:
     Raises:
         ZDError: no such contestant for this model, or what it needs is not installed.
     """
-    return (_inference if case.work == "inference" else _training)(case, contestant, weights)
+    work = (_inference if case.work == "inference" else _training)(case, contestant, weights)
+
+    def repeated() -> Outcome:
+        for _ in range(case.repeats - 1):
+            work()
+        return work()
+
+    return repeated
 
 
 def images(case: Case) -> Tensor:
@@ -57,9 +64,9 @@ def _inference(case: Case, contestant: str, weights: Path) -> Work:
         plain = _with_savings(model, contestant)
         return _depth_of(lambda: plain(x)[:, 0])
     keep_freed_memory()  # as evaluation and `zdlib predict` do
-    if contestant == "zdlib compiled":
-        model.compile()
-    precision: Precision = "bf16" if contestant == "zdlib bf16" else "fp32"
+    if "compiled" in contestant:
+        model.compile(dynamic=False)
+    precision: Precision = "bf16" if contestant.endswith("bf16") else "fp32"
 
     def ours() -> Tensor:
         with autocast(x.device, precision):

@@ -58,7 +58,7 @@ def bench(case: Case, rounds: int = 7, threads: int = 2) -> pd.DataFrame:
         for _ in range(rounds):
             for name, ask in asks.items():
                 runs[name].append(ask("time"))
-    rows = []
+    rows, images = [], case.batch * case.repeats
     first = runs[case.contestants[0]]
     for name, mine in runs.items():
         seconds = [run.seconds for run in mine]
@@ -81,8 +81,8 @@ def bench(case: Case, rounds: int = 7, threads: int = 2) -> pd.DataFrame:
                 "ratio_high": max(ratios),
                 "peak_mib": peak / 2**20,
                 "memory_ratio": peak / first_peak if first_peak else float("nan"),
-                "images_s": case.batch / median,
-                "gflops": 2 * work * case.batch / median / 1e9 if case.work == "inference" else float("nan"),
+                "images_s": images / median,
+                "gflops": 2 * work * images / median / 1e9 if case.work == "inference" else float("nan"),
                 "difference": differences[name],
             }
         )

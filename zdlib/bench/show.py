@@ -84,10 +84,10 @@ def savings(found: pd.DataFrame) -> Figure:
 
 @mpl.rc_context(STYLE)
 def curves(found: pd.DataFrame) -> Figure:
-    """Time and memory against input size, batch and threads (group `curves`), one line a contestant."""
+    """Time and memory against input size, batch, images and threads (group `curves`), one line a contestant."""
     figure = new_figure(WIDTH, 4.4)
-    grid = figure.subplots(2, 3, sharex="col")
-    axis = {"size": "input side [px]", "batch": "images a batch", "threads": "threads"}
+    grid = figure.subplots(2, 4, sharex="col")
+    axis = {"size": "input side [px]", "batch": "images a batch", "images": "images in a row", "threads": "threads"}
     for column, (kind, label) in enumerate(axis.items()):
         rows = found[found["case"].str.startswith(kind)]
         for colour, (contestant, line) in zip(COLOURS, rows.groupby("contestant", sort=False), strict=False):
@@ -99,7 +99,7 @@ def curves(found: pd.DataFrame) -> Figure:
         grid[1, column].set_xticks(sorted(set(x)))
         for row in (0, 1):
             grid[row, column].set_ylim(bottom=0)
-    grid[0, 0].set_ylabel("seconds a batch")
+    grid[0, 0].set_ylabel("seconds")
     grid[1, 0].set_ylabel("peak memory [MiB]")
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure

@@ -1,7 +1,6 @@
-"""Where the time of a forward pass goes, by stage and kind of operation; and the model's share of an evaluation."""
+"""Where the time of a forward pass goes, by stage and kind of operation."""
 
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,14 +9,11 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from zdlib import protocols
 from zdlib.bench.cases import Case
 from zdlib.bench.contestants import images
 from zdlib.bench.reference import PlainZoeDepth
 from zdlib.bench.run import enliven
-from zdlib.data.nyu import NYUReader
-from zdlib.evaluate import Images, evaluate_depth, predict
-from zdlib.models import ZoeDepth, create_model
+from zdlib.models import create_model
 from zdlib.models.memory import keep_freed_memory
 
 STAGES = ("encoder", "decoder", "metric bins")
@@ -76,27 +72,3 @@ def _profiled(twin: PlainZoeDepth, x: Tensor, rounds: int) -> pd.DataFrame:
 def _kind(operation: str) -> str:
     name = operation.lower()
     return next((kind for kind, words in KINDS.items() if any(word in name for word in words)), OTHER)
-
-
-def evaluation_share(model: ZoeDepth, reader: NYUReader, count: int = 100, batch_size: int = 4) -> dict[str, float]:
-    """Evaluate frames end to end (read, predict with the mirrored image, score) and see what the model's share is.
-
-    Returns:
-        `images`, `seconds`, `model_seconds`, `share`.
-    """
-    frames = list(range(min(count, len(reader))))
-    marks: list[float] = []
-    hooks = [
-        model.register_forward_pre_hook(lambda *_: marks.append(-time.perf_counter())),
-        model.register_forward_hook(lambda *_: marks.append(time.perf_counter())),
-    ]
-    try:
-        started = time.perf_counter()
-        maps = predict(model, Images(reader, frames), 1.0, batch_size=batch_size)
-        predictions = dict(zip(frames, maps, strict=True))
-        evaluate_depth(predictions, {"raw": reader}, frames, protocols.get("nyu/standard"))
-        seconds = time.perf_counter() - started
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {"images": len(frames), "seconds": seconds, "model_seconds": sum(marks), "share": sum(marks) / seconds}
