@@ -243,8 +243,17 @@ rule speed:
     output:
         finished("10_speed"),
         update(executed("10_speed")),
-        update(table("speed_inference", "speed_savings", "speed_training")),
-        update(figure("speed_ratios", "speed_stages", "speed_savings")),
+        update(
+            table(
+                "speed_inference",
+                "speed_savings",
+                "speed_training",
+                "speed_drift",
+                "speed_compiled",
+                "speed_evaluation",
+            )
+        ),
+        update(figure("speed_ratios", "speed_stages", "speed_savings", "speed_curves")),
     priority:
         layout.priority("10_speed")
     params:

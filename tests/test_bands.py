@@ -28,19 +28,21 @@ def test_convolution_of_an_enlarged_map(monkeypatch, height):
     x = torch.randn(2, 6, 20, 15)
     expected = convolution(resize(x, (height, 31))).relu()
     with torch.no_grad():
-        assert len(bands.bands(2, 6, (height, 31))) > 3
+        assert len(bands.bands(x, 6, (height, 31))) > 3
         found = resized_convolution(convolution, x, (height, 31))
     torch.testing.assert_close(found, expected.detach(), rtol=1e-5, atol=1e-5)
 
 
 def test_bands_cover_every_row_once():
+    x = torch.empty(1, 1, 1, 1)
     with torch.no_grad():
-        parts = bands.bands(1, 128, (384, 384))
+        parts = bands.bands(x, 128, (384, 384))
         assert len(parts) > 8
+        assert bands.bands(x.to("meta"), 128, (384, 384)) == [(0, 384)]  # not on a CPU
     assert parts[0][0] == 0
     assert parts[-1][1] == 384
     assert all(a[1] == b[0] for a, b in itertools.pairwise(parts))
-    assert bands.bands(1, 128, (384, 384)) == [(0, 384)]  # with gradients
+    assert bands.bands(x, 128, (384, 384)) == [(0, 384)]  # with gradients
 
 
 @pytest.mark.parametrize("output", ["log_binomial", "softmax"])

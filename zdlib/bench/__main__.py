@@ -3,6 +3,8 @@
     python -m zdlib.bench                      # everything: three quarters of an hour on two quiet cores
     python -m zdlib.bench --group training     # one table
 
+The tables `evaluation` and `drift` want the demo's data and checkpoints (`./run_all.sh`).
+
 Writes `results/bench/<group>.csv` and `<group>.json` (hardware, versions, commit, the machine's matrix peak). Notebook
 10 and the README's section are made from those.
 """
@@ -64,7 +66,12 @@ def run(options: argparse.Namespace) -> None:
         "evaluation": _evaluation,
         "drift": _drift,
     }
-    for group in options.group or [*GROUPS, *special]:
+    asked = options.group or [*GROUPS, *special]
+    if {"evaluation", "drift"} & set(asked):
+        from zdlib.bench.whole import check_demo
+
+        check_demo()  # before anything is measured
+    for group in asked:
         print(f"{group} …", flush=True)
         table = special.get(group, lambda o, group=group: _group(group, o))(options)
         if group in special:

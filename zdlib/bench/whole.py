@@ -1,7 +1,7 @@
 """Whole evaluations on the demo's rooms: the model's share of their time, and what bfloat16 does to their metrics."""
 
 import time
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,15 +26,23 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 ERROR = 0.15  # of ln depth, of the ground truth that is invented for an untrained network
 
 
-def evaluation(threads: int) -> pd.DataFrame:
-    """`evaluation_share` of the demo's network and of a large one: one row each, `model` first.
+def check_demo() -> None:
+    """See that the files are there which the two tables of this module are made from.
 
     Raises:
         ZDError: the demo has not run here.
     """
+    profile, paths = load_profile("demo"), RunPaths("demo")
+    for path in (resolve(profile.data.nyu_mat), *(paths.checkpoints / f"{key}.safetensors" for key in profile.runs)):
+        if not path.is_file():
+            raise ZDError(f"{path}: no such file: run ./run_all.sh first, or choose other tables with --group")
+
+
+def evaluation(threads: int) -> pd.DataFrame:
+    """`evaluation_share` of the demo's network and of a large one: one row each, `model` first."""
     torch.set_num_threads(threads)
-    reader = NYUReader(_made_by_the_demo(resolve(load_profile("demo").data.nyu_mat)), depth="raw")
-    light, _ = load_checkpoint(_made_by_the_demo(RunPaths("demo").checkpoints / "distill.safetensors"))
+    reader = NYUReader(resolve(load_profile("demo").data.nyu_mat), depth="raw")
+    light, _ = load_checkpoint(RunPaths("demo").checkpoints / "distill.safetensors")
     models = {"Zoe-Distill of the demo": light, "ZoeD SwinV2-T": create_model("zoe_swin2_t")}
     rows = [{"model": name, **evaluation_share(model.eval(), reader)} for name, model in models.items()]
     return pd.DataFrame(rows)
@@ -73,15 +81,11 @@ def drift(threads: int) -> pd.DataFrame:
 
     Returns:
         `method, precision, images`, then `DRIFT_METRICS`; the rows of a method follow each other, float32 first.
-
-    Raises:
-        ZDError: the demo has not run here.
     """
     torch.set_num_threads(threads)
     profile, paths, standard = load_profile("demo"), RunPaths("demo"), protocols.get("nyu/standard")
     rows: list[dict[str, Any]] = []
     for key, run in profile.runs.items():
-        _made_by_the_demo(paths.checkpoints / f"{key}.safetensors")
         trained, nyu = load_run(profile, key, paths), open_nyu(profile)
         test = nyu.frames(standard).tolist()
         for precision in PRECISIONS:
@@ -89,7 +93,7 @@ def drift(threads: int) -> pd.DataFrame:
             maps = predict_run(trained, nyu.readers["raw"], test, profile.model_copy(update={"evaluate": asked}))
             scores = summarise(evaluate_depth(maps, nyu.readers, test, standard))
             rows.append({"method": run.title, "precision": precision, "images": len(test), **_chosen(scores)})
-    reader = NYUReader(_made_by_the_demo(resolve(profile.data.nyu_mat)), depth="raw")
+    reader = NYUReader(resolve(profile.data.nyu_mat), depth="raw")
     torch.manual_seed(0)
     model = create_model("zoe_swin2_b")
     enliven(model)
@@ -110,11 +114,5 @@ def untrained_drift(title: str, model: ZoeDepth, reader: NYUReader, count: int =
     return rows
 
 
-def _chosen(scores: dict[str, Any]) -> dict[str, float]:
+def _chosen(scores: Mapping[Any, Any]) -> dict[str, float]:
     return {name: float(scores[name]) for name in DRIFT_METRICS}
-
-
-def _made_by_the_demo(path: Path) -> Path:
-    if not path.is_file():
-        raise ZDError(f"{path}: no such file: ./run_all.sh writes it")
-    return path

@@ -20,12 +20,17 @@ def resize(x: Float[Tensor, "b c h w"], size: tuple[int, ...]) -> Float[Tensor, 
     return x if x.shape[2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=True)
 
 
-def bands(batch: int, channels: int, size: tuple[int, ...]) -> list[tuple[int, int]]:
-    """(first, last + 1) rows of each band of a map; one band if gradients are recorded or the map is small."""
+def bands(x: Float[Tensor, "b _ _ _"], channels: int, size: tuple[int, ...]) -> list[tuple[int, int]]:
+    """(first, last + 1) rows of each band of a map of that size and number of channels, to be made from `x`.
+
+    One band if the map is small, if gradients are recorded, on a GPU (which is fastest on whole maps), and in compiled
+    code (where the operations are fused instead).
+    """
     height, width = size
-    if torch.is_grad_enabled() or channels * height * width <= LARGE:
+    whole = torch.is_grad_enabled() or x.device.type != "cpu" or torch.compiler.is_compiling()
+    if whole or channels * height * width <= LARGE:
         return [(0, height)]
-    rows = max(8, _BAND // (batch * channels * width))
+    rows = max(8, _BAND // (len(x) * channels * width))
     return [(row, min(row + rows, height)) for row in range(0, height, rows)]
 
 
@@ -36,11 +41,10 @@ def resize_rows(
     first, stop = rows
     if stop - first == size[0]:
         return resize(x, size)
-    step = torch.tensor((x.shape[2] - 1) / max(size[0] - 1, 1), dtype=x.dtype if x.dtype == torch.double else None)
-    place = torch.arange(first, stop, dtype=step.dtype) * step
+    precision = torch.promote_types(x.dtype, torch.float32)
+    place = torch.arange(first, stop, dtype=precision, device=x.device) * ((x.shape[2] - 1) / max(size[0] - 1, 1))
     low = place.long().clamp(max=x.shape[2] - 1)
-    weight = (place - low).to(x)[:, None, None]
-    low = low.to(x.device)
+    weight = (place - low).to(x.dtype)[:, None, None]
     high = (low + 1).clamp(max=x.shape[2] - 1)
     # Channels last: interpolation along x is five times faster there, and so are the convolutions that follow.
     last = x.permute(0, 2, 3, 1)
@@ -83,7 +87,7 @@ def resized_convolution(
     convolution: torch.nn.Conv2d, x: Float[Tensor, "b c h w"], size: tuple[int, ...]
 ) -> Float[Tensor, "b c2 h2 w2"]:
     """relu(convolution(resize(x, size))) of a 3 × 3 convolution with a padding of 1."""
-    parts = bands(len(x), x.shape[1], size)
+    parts = bands(x, x.shape[1], size)
     if len(parts) == 1:
         return F.relu(convolution(resize(x, size)))
 

@@ -142,7 +142,7 @@ class MetricBins(nn.Module):
     def _depth(self, x: Tensor, fine: list[Tensor], features: DecoderFeatures, route: Route) -> HeadOutput:
         """Bins, then at every pixel their mean under the predicted distribution."""
         centres, coarse = self.bins(x, features.fused, route)
-        parts = bands(len(x), max(coarse.shape[1], centres.shape[1]), fine[0].shape[2:])
+        parts = bands(x, max(coarse.shape[1], centres.shape[1]), fine[0].shape[2:])
         depth = in_bands(parts, lambda rows: (self._mean_bin(fine, coarse, centres, route, rows),))[0]
         return HeadOutput(depth, centres, None)
 
@@ -190,7 +190,8 @@ class MetricBins(nn.Module):
             share = self.output.layer(0, embedded, route, slice(self.n_fine, None), bias=False)
             return self._centres(finest, route), share
 
-        return in_bands(bands(len(x), level.shape[1], level.shape[2:]), finish)
+        centres, share = in_bands(bands(level, level.shape[1], level.shape[2:]), finish)
+        return centres, share
 
     def _level(
         self,
