@@ -181,7 +181,7 @@ def _predict(options: argparse.Namespace) -> None:
 
     from zdlib.data.pictures import read_picture
     from zdlib.models.memory import keep_freed_memory
-    from zdlib.predict import predict_depth
+    from zdlib.predict import halve_weights, predict_depth
 
     model, info = _load(Path(options.weights), options.model)
     names = [domain.name for domain in model.config.domains]
@@ -200,6 +200,8 @@ def _predict(options: argparse.Namespace) -> None:
         ) from error
     metres = RECIPES[info["recipe"]].metres_per_unit if info.get("recipe") in RECIPES else 1.0
     keep_freed_memory()
+    if options.precision == "bf16":
+        halve_weights(model)
     for path in tqdm(paths, unit="picture", disable=len(paths) == 1):  # one at a time: a folder needs no more memory
         picture = read_picture(path, "name an image file", "RGB")
         depth = predict_depth(model, picture, options.pad, options.flip, domain, options.precision)

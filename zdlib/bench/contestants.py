@@ -21,7 +21,7 @@ from zdlib.models.checkpoints import load_checkpoint, read_safetensors
 from zdlib.models.huggingface import beit_large, into_transformers
 from zdlib.models.memory import keep_freed_memory
 from zdlib.models.zoe import ZoeDepth
-from zdlib.predict import Precision, autocast
+from zdlib.predict import Precision, autocast, halve_weights
 from zdlib.recipes import RECIPES
 from zdlib.trainer import make_trainer, prepare_network
 
@@ -67,6 +67,8 @@ def _inference(case: Case, contestant: str, weights: Path) -> Work:
     if "compiled" in contestant:
         model.compile(dynamic=False)
     precision: Precision = "bf16" if contestant.endswith("bf16") else "fp32"
+    if precision == "bf16":
+        halve_weights(model)  # as `zdlib predict`
 
     def ours() -> Tensor:
         with autocast(x.device, precision):

@@ -48,6 +48,10 @@ class Encoder(nn.Module):
         """
         self.recompute = True
 
+    def in_full_precision(self) -> list[nn.Module]:
+        """The parts that run outside autocast."""
+        return []
+
     def _run(self, block: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         """`block(x)`."""
         if not self.recompute or not torch.is_grad_enabled():
@@ -81,6 +85,10 @@ class PyramidEncoder(Encoder):
                 f"{name}: timm cannot run its blocks again: set train.checkpoint_activations false"
             ) from error
 
+    def in_full_precision(self) -> list[nn.Module]:
+        """All of it."""
+        return [self]
+
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Normalised image → four maps."""
         # On a CPU not in bfloat16: the backward pass of its depthwise convolutions is 3 to 10 times slower there.
@@ -108,6 +116,10 @@ class SwinEncoder(Encoder):
         self._tables = [Remembered() for _ in blocks]
         self._drop_constants()
         fast_linears(self.model)
+
+    def in_full_precision(self) -> list[nn.Module]:
+        """The networks behind Swin V2's position tables."""
+        return [module for name, module in self.model.named_modules() if name.endswith("cpb_mlp")]
 
     def _drop_constants(self) -> None:
         """Forget timm's index and mask of every block of a Swin V2: 84 MB in the B model, for what needs no index."""
