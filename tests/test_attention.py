@@ -12,7 +12,7 @@ from torch import nn
 from zdlib.bench.reference import PlainZoeDepth
 from zdlib.errors import ZDError
 from zdlib.models import create_model
-from zdlib.models.attention import Linear, Remembered, fast_linears, linear, offset_bias
+from zdlib.models.attention import Linear, Remembered, _attend, fast_linears, linear, offset_bias
 
 BEIT, _, SWIN = ENCODERS
 
@@ -221,3 +221,17 @@ def test_what_is_kept_is_small():
 def test_plain_path_refuses_other_models():
     with pytest.raises(ZDError, match="no un-optimised twin"):
         PlainZoeDepth(create_model("zoe_distill_lite0"))
+
+
+def test_predictions_in_bfloat16_attend_by_products():
+    q, k, v = torch.randn(3, 4, 2, 9, 8).unbind(0)
+    bias = torch.randn(2, 9, 9)
+    expected = ((0.5 * q @ k.mT + bias).softmax(-1) @ v).detach()
+    with torch.autocast("cpu", torch.bfloat16):
+        fused = _attend(q, k, v, bias, 0.5)  # gradients are recorded
+        with torch.no_grad():
+            products = _attend(q, k, v, bias, 0.5)
+    assert not torch.equal(fused, products)
+    for found in (fused, products):
+        assert found.dtype == torch.bfloat16
+        torch.testing.assert_close(found.float(), expected, rtol=0, atol=0.05)

@@ -14,7 +14,7 @@ from zdlib.bench.__main__ import main
 from zdlib.bench.cases import CASES, SAVINGS, Case
 from zdlib.bench.contestants import prepare
 from zdlib.bench.reference import plain_loss
-from zdlib.bench.run import _write_weights, bench, difference, matrix_peak
+from zdlib.bench.run import _write_weights, bench, difference, enliven, matrix_peak
 from zdlib.data import classes
 from zdlib.data.nyu import NYUReader
 from zdlib.errors import ZDError
@@ -51,6 +51,22 @@ def test_a_contestant_that_cannot_be_had_is_one_line(tmp_path, capsys, monkeypat
     assert capsys.readouterr().err.startswith("error: tf_efficientnet_lite0: no un-optimised twin for it")
     assert list(tmp_path.iterdir()) == []
     assert main(["--rounds", "0"]) == 1
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_every_block_matters_to_the_weights_that_are_timed(encoder):
+    """Or a contestant could be wrong there and still agree."""
+    model = tiny_model(encoder).eval()
+    enliven(model)
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        depth = model(images).metric_depth
+        layers = [m for name, m in model.encoder.named_modules() if name.endswith((".mlp.fc2", ".attn.proj"))]
+        assert len(layers) >= 8
+        for layer in layers:
+            layer.weight.mul_(1.1)
+            assert (model(images).metric_depth - depth).abs().max() > 1e-3 * depth.std()
+            layer.weight.div_(1.1)
 
 
 @pytest.mark.parametrize("contestant", [*SAVINGS[1:], "zdlib"])

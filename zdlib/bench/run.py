@@ -146,3 +146,7 @@ def enliven(model: nn.Module) -> None:
                 parameter.normal_(0, (variance / parameter[0].numel()) ** 0.5)
             elif "table" in name or ("bias" in name and "norm" not in name):
                 parameter.normal_(0, 0.1)
+            elif "norm" in name and name.endswith("weight"):
+                parameter.uniform_(0.5, 1.5)  # Swin V2's begin at zero: its blocks would add nothing
+            elif "gamma" in name:
+                parameter.uniform_(0.1, 0.5)

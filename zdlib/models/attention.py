@@ -141,8 +141,29 @@ class _OffsetBias(torch.autograd.Function):
 def beit_attention(layer: Any, x: Float[Tensor, "b n c"], bias: Float[Tensor, "heads n n"]) -> Float[Tensor, "b n c"]:
     """Multi-head self-attention with a bias on the scores; `layer` holds the weights (timm's BEiT attention)."""
     q, k, v = _query_key_value(layer, x).unbind(0)
-    x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None])  # b heads n d
+    x = _attend(q, k, v, bias, q.shape[-1] ** -0.5)  # b heads n d
     return layer.proj(x.transpose(1, 2).flatten(2))
+
+
+def _attend(
+    q: Float[Tensor, "b heads n d"],
+    k: Float[Tensor, "b heads n d"],
+    v: Float[Tensor, "b heads n d"],
+    bias: Float[Tensor, "heads n n"],
+    scale: float,
+) -> Float[Tensor, "b heads n d"]:
+    """softmax(scale · q kᵀ + bias) v.
+
+    Fused, but for predictions in bfloat16 on a CPU: there the fused kernel takes as long as in float32, twice as long
+    as two batched products by oneDNN with the scores of one window at a time between them.
+    """
+    device = q.device.type
+    half = device == "cpu" and torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
+    if not half or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None], scale=scale)
+    q, k, v, bias = (x.to(torch.bfloat16) for x in (q, k, v, bias))
+    windows = [torch.baddbmm(bias, q[i], k[i].transpose(1, 2), alpha=scale).softmax(-1) @ v[i] for i in range(len(q))]
+    return torch.stack(windows)
 
 
 def swin_block(block: Any, x: Float[Tensor, "b h w c"], bias: Float[Tensor, "heads n n"]) -> Float[Tensor, "b h w c"]:
@@ -206,7 +227,7 @@ def _cosine_attention(layer: Any, x: Tensor, bias: Tensor, regions: Tensor | Non
         own = regions.to(q.dtype)[:, None].expand(-1, q.shape[1], -1, -1).repeat(len(q) // len(regions), 1, 1, 1)
         q, k = torch.cat([q, _UNSEEN * (1 - own)], dim=-1), torch.cat([k.to(q.dtype), own], dim=-1)
         v = F.pad(v, (0, own.shape[-1]))
-    x = F.scaled_dot_product_attention(q, k.to(q.dtype), v.to(q.dtype), attn_mask=bias[None], scale=1.0)
+    x = _attend(q, k.to(q.dtype), v.to(q.dtype), bias, 1.0)
     return layer.proj(x[..., :dim].transpose(1, 2).flatten(2))
 
 
