@@ -118,6 +118,7 @@ def test_a_breakdown_names_every_stage():
     assert {"convolutions", "matrix products"} <= set(found["kind"])
     assert stages._kind("aten::mkldnn_convolution") == "convolutions"
     assert stages._kind("aten::_scaled_dot_product_flash_attention_for_cpu") == "attention"
+    assert stages._kind("aten::upsample_bilinear2d") == "interpolation"
     assert stages._kind("aten::gelu") == stages.OTHER
 
 

@@ -21,8 +21,8 @@ STAGES = ("encoder", "decoder", "metric bins")
 KINDS = {
     "convolutions": ("conv",),
     "attention": ("attention", "bmm"),
+    "interpolation": ("upsample",),  # _bilinear2d, before "linear"
     "matrix products": ("linear", "mm"),
-    "interpolation": ("upsample",),
     "softmax, log, power": ("softmax", "log", "pow", "exp", "sigmoid"),
     "copies": ("copy", "cat", "clone", "roll", "index", "fill", "zero_", "pad", "gather", "to_mkldnn", "reorder"),
 }
