@@ -1,7 +1,7 @@
-"""Full-resolution layers in bands of rows, at inference: no tensor of many channels ever has all the pixels.
+"""Layers from half resolution on in bands of rows, at inference: no tensor of many channels has all the pixels.
 
-Every layer from the last upsampling to the depth looks at one pixel, or at its 3 × 3 neighbours. Band by band the
-many-channel tensors stay in the processor's cache, which saves more time than the overlap of a row costs.
+The metric head's finest level and whatever follows the last upsampling look at one pixel, or at its 3 × 3 neighbours.
+Band by band their tensors stay in the processor's cache, which saves more time than the overlap of a row costs.
 """
 
 from collections.abc import Callable
@@ -48,10 +48,8 @@ def resize_rows(
     high = (low + 1).clamp(max=x.shape[2] - 1)
     # Channels last: interpolation along x is five times faster there, and so are the convolutions that follow.
     last = x.permute(0, 2, 3, 1)
-    between = torch.lerp(last.index_select(1, low), last.index_select(1, high), weight).permute(
-        0, 3, 1, 2
-    )  # b c rows w
-    return F.interpolate(between, size=(stop - first, size[1]), mode="bilinear", align_corners=True)
+    between = torch.lerp(last.index_select(1, low), last.index_select(1, high), weight)  # b rows w c
+    return F.interpolate(between.permute(0, 3, 1, 2), size=(stop - first, size[1]), mode="bilinear", align_corners=True)
 
 
 def crop(x: Float[Tensor, "b c h w"], rows: tuple[int, int]) -> Float[Tensor, "b c rows w"]:
