@@ -12,6 +12,7 @@ from zdlib import protocols
 from zdlib.bench.run import enliven
 from zdlib.config import load_profile
 from zdlib.data.nyu import NYUReader
+from zdlib.data.sample import Reader
 from zdlib.errors import ZDError
 from zdlib.evaluate import Images, evaluate_depth, predict, summarise
 from zdlib.metrics import depth_metrics
@@ -84,23 +85,23 @@ def drift(threads: int) -> pd.DataFrame:
     """
     torch.set_num_threads(threads)
     profile, paths, standard = load_profile("demo"), RunPaths("demo"), protocols.get("nyu/standard")
+    nyu = open_nyu(profile)
+    test = nyu.frames(standard).tolist()
     rows: list[dict[str, Any]] = []
     for key, run in profile.runs.items():
-        trained, nyu = load_run(profile, key, paths), open_nyu(profile)
-        test = nyu.frames(standard).tolist()
+        trained = load_run(profile, key, paths)
         for precision in PRECISIONS:
             asked = profile.evaluate.model_copy(update={"precision": precision})
             maps = predict_run(trained, nyu.readers["raw"], test, profile.model_copy(update={"evaluate": asked}))
             scores = summarise(evaluate_depth(maps, nyu.readers, test, standard))
             rows.append({"method": run.title, "precision": precision, "images": len(test), **_chosen(scores)})
-    reader = NYUReader(resolve(profile.data.nyu_mat), depth="raw")
     torch.manual_seed(0)
     model = create_model("zoe_swin2_b")
     enliven(model)
-    return pd.DataFrame(rows + untrained_drift("ZoeD SwinV2-B, random weights", model.eval(), reader))
+    return pd.DataFrame(rows + untrained_drift("ZoeD SwinV2-B, random weights", model.eval(), nyu.readers["raw"]))
 
 
-def untrained_drift(title: str, model: ZoeDepth, reader: NYUReader, count: int = 16) -> list[dict[str, Any]]:
+def untrained_drift(title: str, model: ZoeDepth, reader: Reader, count: int = 16) -> list[dict[str, Any]]:
     """Rows of `drift` for a network without trained weights."""
     frames = np.linspace(0, len(reader) - 1, count).astype(int).tolist()
     maps = {precision: predict(model, Images(reader, frames), 1.0, 2, precision=precision) for precision in PRECISIONS}

@@ -92,11 +92,17 @@ def offset_bias(
     Under autocast, and where nothing is differentiated, in its precision: attention would round the whole bias to it,
     and the table is a hundredth of that.
     """
-    device = table.device.type
-    if not torch.is_grad_enabled() and torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-        precision = torch.get_autocast_dtype(device)
+    precision = _predicting_in(table.device.type)
+    if precision is not None:
         table, special = table.to(precision), None if special is None else special.to(precision)
     return _OffsetBias.apply(table, special)
+
+
+def _predicting_in(device: str) -> torch.dtype | None:
+    """Autocast's precision, if it is on and nothing is differentiated."""
+    if torch.is_grad_enabled() or not torch.amp.is_autocast_available(device):
+        return None
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
 
 class _OffsetBias(torch.autograd.Function):
@@ -158,8 +164,7 @@ def _attend(
     as two batched products by oneDNN with the scores of one window at a time between them.
     """
     device = q.device.type
-    half = device == "cpu" and torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
-    if not half or torch.is_grad_enabled() or torch.compiler.is_compiling():
+    if device != "cpu" or _predicting_in(device) != torch.bfloat16 or torch.compiler.is_compiling():
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None], scale=scale)
     q, k, v, bias = (x.to(torch.bfloat16) for x in (q, k, v, bias))
     windows = [torch.baddbmm(bias, q[i], k[i].transpose(1, 2), alpha=scale).softmax(-1) @ v[i] for i in range(len(q))]
