@@ -8,7 +8,7 @@
 # uses. All of them count by content, not by date. `update` keeps a step's previous results until it has succeeded;
 # `finished(…)` is its mark of success.
 
-from zdlib.steps import Layout, rule_of
+from zdlib.pipeline.layout import Layout, rule_of
 
 layout = Layout(config.get("profile", "demo"))
 depends, finished, executed = layout.depends, layout.finished, layout.executed
@@ -280,5 +280,5 @@ rule report:
 rule all:
     default_target: True
     input:
-        # A notebook without a rule is told by `zdlib.status`, in words.
+        # A notebook without a rule is told by `zdlib.pipeline.status`, in words.
         [getattr(rules, rule.name).output for rule in workflow.rules if rule.name in map(rule_of, layout.steps)],

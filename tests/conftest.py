@@ -6,7 +6,7 @@ install_import_hook("zdlib", "beartype.beartype")
 
 import torch  # noqa: E402
 
-from zdlib._torchvision import ensure_torchvision  # noqa: E402
+from zdlib.models._torchvision import ensure_torchvision  # noqa: E402
 
 ensure_torchvision()  # for tests that import timm or transformers themselves
 

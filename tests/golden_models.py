@@ -9,7 +9,7 @@ import torch
 from golden.weights_recipe import fill_recipe, recipe_image
 from torch import Tensor
 
-from zdlib.models.zoe import ZoeDepth
+from zdlib.models.zoe.network import ZoeDepth
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -13,15 +13,15 @@ import torch
 from torch import nn
 
 import zdlib
-from zdlib.cli import main
+from zdlib.apps.command_line import main
 from zdlib.config import load_profile
-from zdlib.data.nyu import NYUReader
-from zdlib.data.training_set import Batches, TrainingSet
+from zdlib.data.sets.nyu import NYUReader
 from zdlib.distributed import PooledBatchNorm, gather, largest, pool_batch_norm, sum_over_processes
 from zdlib.errors import ZDError
 from zdlib.models.checkpoints import load_checkpoint
 from zdlib.paths import RunPaths
-from zdlib.train import _check_shares, validate
+from zdlib.train.run import _check_shares, validate
+from zdlib.train.training_set import Batches, TrainingSet
 
 # Layer normalisation in the encoder: only the U-Net normalises over the batch, as in SwinV2's model.
 TRAIN = ["train", "--profile", "tiny", "--run", "distill", "--set", "model.encoder=convnext_atto"]

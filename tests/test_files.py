@@ -1,146 +1,110 @@
-"""What every reader of files promises: the same samples, and one line about a broken tree."""
+"""A reader sees the old file or the new one, never half of either."""
 
-import pickle
+import errno
+import json
+import os
+import stat
+from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import pytest
-import trees
 
-from zdlib.data.readers import READERS, open_reader
-from zdlib.data.sample import Reader
 from zdlib.errors import ZDError
-
-NAMES = sorted(trees.TREES)
-FIXES = {
-    "sunrgbd": "unpack SUNRGBD.zip and SUNRGBDtoolbox.zip",
-    "diode_indoor": "unpack val.tar.gz",
-    "diode_outdoor": "unpack val.tar.gz",
-    "hypersim": "get the test scenes' final_preview",
-    "kitti": "put ZoeDepth's kitti_eigen_test_files_with_gt.txt",
-    "vkitti2": "unpack vkitti_2.0.3_rgb.tar",
-    "ddad": "export DDAD's validation part",
-    "diml_indoor": "unpack the test part of DIML's sample",
-    "diml_outdoor": "unpack the test part of DIML's sample",
-}
+from zdlib.files import atomic_path, read_json, sha256, write_bytes, write_csv, write_json, write_text
 
 
-@pytest.fixture(params=NAMES)
-def name(request):
-    return request.param
+def test_a_new_file_appears_whole_in_a_new_folder(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "c.txt"
+    with atomic_path(path) as temporary:
+        temporary.write_text("half")
+        assert not path.exists()
+        assert temporary.parent == path.parent
+        assert temporary.suffix == ".txt"
+    assert path.read_text() == "half"
+    assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.fixture
-def tree(name, tmp_path):
-    return trees.TREES[name](tmp_path)
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_error_keeps_the_old_file_and_leaves_no_other(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def interrupted() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half of the n")
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def refused(name, tree, message, path=None):
-    """Reading the first frame fails with one line that names the file and the fix."""
-    with pytest.raises(ZDError, match=message) as caught:
-        READERS[name].open(tree.root, False)[0]
-    line = str(caught.value)
-    assert "\n" not in line
-    assert line.startswith(f"{path or tree.depth}: ")
-    assert FIXES[name] in line
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ZDError, match=r"a\.txt: cannot be written \(No space left on device\)"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_two_frames_are_read(name, tree):
-    reader = open_reader(name, tree.root)
-    assert isinstance(reader, Reader)
-    assert len(reader) == 2
-    samples = list(reader)
-    assert len({sample.name for sample in samples}) == 2
-    for sample in samples:
-        assert sample.depth.dtype == np.float32
-        # Half precision is all that HyperSim's files have.
-        np.testing.assert_allclose(sample.depth, tree.metres, rtol=5e-4 if name == "hypersim" else 1e-6)
-        np.testing.assert_array_equal(sample.depth == 0, tree.metres == 0)
-        assert np.abs(sample.image.astype(int) - trees.COLOUR).max() <= 4
-        assert sample.labels is None
-        assert sample.scene
-        assert "/" not in sample.name
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("")
+    with pytest.raises(ZDError, match=r"a\.txt: cannot be written \((File exists|Not a directory)\)"):
+        write_text(tmp_path / "results" / "a.txt", "new")
 
 
-def test_readers_can_be_pickled(name, tree):
-    reader = pickle.loads(pickle.dumps(open_reader(name, tree.root)))
-    np.testing.assert_array_equal(reader[1].depth, open_reader(name, tree.root)[1].depth)
+@pytest.mark.parametrize("place", ["data/input", "input", "out/input"])
+def test_a_missing_input_is_not_called_a_full_disk(tmp_path: Path, place: str) -> None:
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "out" / "a.txt"):
+        (tmp_path / place).read_text()
 
 
-def test_a_frame_outside_is_refused(name, tree):
-    for index in (2, -1):
-        with pytest.raises(ZDError, match=rf"frame {index} is outside 0\.\.1"):
-            open_reader(name, tree.root)[index]
+def test_written_files_are_as_shared_as_any_other(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_bytes(tmp_path / "a", b"x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
 
 
-def test_an_empty_folder_is_refused(name, tmp_path):
-    for folder in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(ZDError) as caught:
-            open_reader(name, folder)
-        assert str(caught.value).startswith(str(folder))
-        assert FIXES[name] in str(caught.value)
+def test_json_reads_back_and_has_no_nan(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"δ1": [0.1, None]})
+    assert "δ1" in path.read_text(encoding="utf-8")
+    assert read_json(path) == {"δ1": [0.1, None]}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, float("nan"))
+    assert json.loads(path.read_text()) == {"δ1": [0.1, None]}
 
 
-def test_a_missing_depth_file_is_named_at_once(name, tree):
-    tree.depth.unlink()
-    with pytest.raises(ZDError, match="no such file") as caught:
-        open_reader(name, tree.root)
-    assert tree.depth.parent.name in str(caught.value)
-    assert FIXES[name] in str(caught.value)
+def test_json_that_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ZDError, match=r"a\.json: no such file: run the step that writes it"):
+        read_json(tmp_path / "a.json")
+    for content in (b'{"a": ', b"\xff\xfe"):
+        (tmp_path / "a.json").write_bytes(content)
+        with pytest.raises(ZDError, match=r"a\.json: not valid JSON .*delete it and run again"):
+            read_json(tmp_path / "a.json")
 
 
-def test_a_missing_depth_file_can_wait_for_its_frame(name, tree):
-    tree.depth.unlink()
-    refused(name, tree, r"[Nn]o such file|not a readable", None)
-    assert READERS[name].open(tree.root, False)[1].depth.any()
+def test_csv_keeps_every_digit_and_the_same_bytes(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [0.1 + 0.2, 1 / 3], "name": ["a,b", "c"]})
+    write_csv(tmp_path / "a.csv", frame)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a.csv"), frame, check_exact=True)
+    assert (tmp_path / "a.csv").read_bytes() == b'x,name\n0.30000000000000004,"a,b"\n0.3333333333333333,c\n'
 
 
-@pytest.mark.parametrize("kind", ["image", "depth"])
-def test_a_truncated_file_is_one_line(name, tree, kind):
-    path = getattr(tree, kind)
-    content = path.read_bytes()
-    for damaged in (content[: len(content) // 2], content[:40], b"<html>", b""):
-        path.write_bytes(damaged)
-        refused(name, tree, "not a readable|truncated", path)
+def test_sha256_of_a_known_text(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def save(tree, array):
-    writers = {".png": trees.save_png, ".npy": trees.save_npy, ".hdf5": trees.save_hdf5}
-    tree.depth.unlink()
-    writers[tree.depth.suffix](tree.depth, array)
-
-
-@pytest.mark.parametrize("shape", [(12, 16), (24, 32, 3)])
-def test_a_wrong_shape_is_one_line(name, tree, shape):
-    dtype = np.uint8 if shape[2:] and tree.depth.suffix == ".png" else np.float32
-    save(tree, np.ones(shape, np.uint16 if tree.depth.suffix == ".png" and not shape[2:] else dtype))
-    refused(name, tree, r"16×12 pixels, .* has 32×24|expected|has shape")
-
-
-def test_a_wrong_dtype_is_one_line(name, tree):
-    dtype = np.uint8 if tree.depth.suffix == ".png" else np.int32
-    save(tree, np.ones((768, 1024) if name == "hypersim" else (24, 32), dtype))
-    refused(name, tree, r"(is |has dtype )?u?int(8|32).* expected (a grey 16-bit PNG|metres|floating)")
-
-
-def test_a_frame_without_any_depth_is_one_line(name, tree):
-    dtype = np.uint16 if tree.depth.suffix == ".png" else np.float32
-    save(tree, np.zeros((768, 1024) if name == "hypersim" else (24, 32), dtype))
-    refused(name, tree, "no pixel has a depth")
-
-
-@pytest.mark.parametrize("name", ["diode_indoor", "ddad"], indirect=True)
-@pytest.mark.parametrize(("value", "message"), [(np.nan, "holds NaN"), (np.inf, "holds NaN"), (-1.0, "is negative")])
-def test_impossible_depth_is_one_line(name, tree, value, message):
-    depth = np.ones((24, 32), np.float32)
-    depth[3, 4] = value
-    save(tree, depth)
-    refused(name, tree, message)
-
-
-@pytest.mark.parametrize("name", ["diode_indoor", "ddad"], indirect=True)
-def test_pickles_and_archives_are_not_loaded(name, tree):
-    save(tree, np.array([{"a": 1}], object))
-    refused(name, tree, "not a readable .npy file")
-    with open(tree.depth, "wb") as file:
-        np.savez(file, a=np.ones((24, 32)))
-    refused(name, tree, "not a readable .npy file")
+def test_a_message_for_the_user_is_one_line() -> None:
+    assert str(ZDError("a.mat:\n   no key\tdepths")) == "a.mat: no key depths"

@@ -8,10 +8,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from zdlib import study
 from zdlib.config import load_profile
+from zdlib.paper import evaluations
 from zdlib.paths import repo_root
-from zdlib.steps import Layout
+from zdlib.pipeline.layout import Layout
 
 NOTEBOOKS = sorted((repo_root() / "notebooks").glob("*.ipynb"))
 NAMES = [
@@ -108,11 +108,11 @@ def test_pipeline_declares_every_output():
 
 def test_pipeline_knows_the_protocols():
     layout = Layout("smoke")
-    for dataset, protocols in (("nyu", study.NYU_PROTOCOLS), ("ibims", study.IBIMS_PROTOCOLS)):
+    for dataset, protocols in (("nyu", evaluations.NYU_PROTOCOLS), ("ibims", evaluations.IBIMS_PROTOCOLS)):
         judged = layout.judged(dataset)
         for protocol in protocols:
             for key in ("constant_depth", "mean_depth_map", *load_profile("smoke").runs):
-                assert study.per_image_path(layout.paths, protocol, key).stem in judged
+                assert evaluations.per_image_path(layout.paths, protocol, key).stem in judged
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from zdlib import grid
 from zdlib.config import Profile, load_profile
-from zdlib.dependencies import notebook_cells, notebook_code
-from zdlib.io import read_json
+from zdlib.files import read_json
+from zdlib.paper import control_study
+from zdlib.paper.tables import HEADERS
+from zdlib.paper.tables import main as tables_main
 from zdlib.paths import RunPaths
-from zdlib.runner import check_parameters
-from zdlib.tables import HEADERS
-from zdlib.tables import main as tables_main
+from zdlib.pipeline.notebook import check_parameters
+from zdlib.source_closure import notebook_cells, notebook_code
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -144,7 +144,7 @@ def test_the_committed_study_follows_from_its_scores() -> None:
     """Every job's scores are there, and the table of differences is made of them."""
     profile, paths = load_profile("study"), RunPaths("study")
     table = pd.read_csv(paths.tables / "study_differences.csv")
-    fresh = grid.compare_pairs(profile, grid.load_scores(profile, paths))
+    fresh = control_study.compare_pairs(profile, control_study.load_scores(profile, paths))
     fresh = fresh[fresh["where"].eq("all pixels")].replace({"metric": HEADERS})
     keys, numbers = ["arm", "against", "data", "metric"], ["difference", "p_value"]
     pd.testing.assert_frame_equal(*(rows.set_index(keys)[numbers].sort_index() for rows in (table, fresh)))

@@ -56,11 +56,11 @@ def calls(folder: Path) -> list[str]:
 
 def test_first_call_makes_the_environment_and_the_second_does_not(checkout: Path) -> None:
     assert run(checkout).returncode == 0
-    assert calls(checkout) == ["venv", INSTALL, "-m zdlib.pipeline run --profile demo"]
+    assert calls(checkout) == ["venv", INSTALL, "-m zdlib.pipeline.run run --profile demo"]
     assert run(checkout, "--profile", "smoke", "--jobs=2", "--force", "03").returncode == 0
-    assert calls(checkout) == ["-m zdlib.pipeline run --profile smoke --jobs 2 --force 03"]
+    assert calls(checkout) == ["-m zdlib.pipeline.run run --profile smoke --jobs 2 --force 03"]
     assert run(checkout, "--status", "--profile=paper").returncode == 0
-    assert calls(checkout) == ["-m zdlib.pipeline status --profile paper"]
+    assert calls(checkout) == ["-m zdlib.pipeline.run status --profile paper"]
 
 
 def test_an_installation_that_failed_is_done_again(checkout: Path) -> None:
@@ -69,7 +69,7 @@ def test_an_installation_that_failed_is_done_again(checkout: Path) -> None:
     assert "installation failed" in failed.stderr
     assert calls(checkout) == ["venv", INSTALL]
     assert run(checkout).returncode == 0
-    assert calls(checkout) == [INSTALL, "-m zdlib.pipeline run --profile demo"]
+    assert calls(checkout) == [INSTALL, "-m zdlib.pipeline.run run --profile demo"]
 
 
 @pytest.mark.parametrize("changed", ["pins", "place"])
@@ -82,7 +82,7 @@ def test_changed_pins_and_a_moved_checkout_are_installed_again(checkout: Path, c
     else:
         checkout = checkout.rename(checkout.parent / "moved paper")
     assert run(checkout).returncode == 0
-    assert calls(checkout) == [INSTALL, "-m zdlib.pipeline run --profile demo"]
+    assert calls(checkout) == [INSTALL, "-m zdlib.pipeline.run run --profile demo"]
 
 
 def test_the_active_conda_environment_is_used_if_it_is_ours(checkout: Path) -> None:
@@ -90,7 +90,7 @@ def test_the_active_conda_environment_is_used_if_it_is_ours(checkout: Path) -> N
     shutil.copy(checkout / "python", checkout / "conda" / "bin" / "python")
     ours = {"CONDA_DEFAULT_ENV": "zdlib", "CONDA_PREFIX": str(checkout / "conda")}
     assert run(checkout, **ours).returncode == 0
-    assert calls(checkout) == ["-m zdlib.pipeline run --profile demo"]
+    assert calls(checkout) == ["-m zdlib.pipeline.run run --profile demo"]
     lacking = run(checkout, **ours, PYTHON_STATUS="1")
     assert lacking.returncode == 2
     assert "conda env update --file environment.yml" in lacking.stderr

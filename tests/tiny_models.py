@@ -5,7 +5,8 @@ import re
 import torch
 from torch import nn
 
-from zdlib.models import ZoeDepth, create_model
+from zdlib.models.factory import create_model
+from zdlib.models.zoe.network import ZoeDepth
 
 import timm  # isort: skip  # after zdlib, which makes its torchvision importable
 from timm.models.beit import Beit  # isort: skip

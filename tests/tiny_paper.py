@@ -78,14 +78,14 @@ def write_profile(folder: Path, **changes: dict[str, object]) -> None:
 
 def outputs(folder: Path) -> dict[str, list[str]]:
     """What the Snakefile says each step writes."""
-    code = "import json; from zdlib.status import *; print(json.dumps(declared_outputs(Layout('tiny'))))"
+    code = "import json; from zdlib.pipeline.status import *; print(json.dumps(declared_outputs(Layout('tiny'))))"
     return dict(json.loads(call(folder, "-c", code).stdout))
 
 
 def write_step(folder: Path, step: str, paths: list[str], extra: str = "") -> None:
     """A notebook that writes every file its rule declares, and then does `extra`."""
     others = [path for path in paths if not path.endswith(f"{step}.ipynb")]
-    code = f"from zdlib.io import write_text\n\nfor path in {others!r}:\n    write_text(path, '{step}')"
+    code = f"from zdlib.files import write_text\n\nfor path in {others!r}:\n    write_text(path, '{step}')"
     write_notebook(folder / "notebooks" / f"{step}.ipynb", code, f"print('{step} ran')\n{extra}")
 
 
@@ -109,5 +109,5 @@ def surroundings(folder: Path) -> dict[str, str]:
 
 
 def pipeline(folder: Path, command: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """`python -m zdlib.pipeline` on profile tiny."""
-    return call(folder, "-m", "zdlib.pipeline", command, "--profile", "tiny", *options, check=check)
+    """`python -m zdlib.pipeline.run` on profile tiny."""
+    return call(folder, "-m", "zdlib.pipeline.run", command, "--profile", "tiny", *options, check=check)

@@ -72,7 +72,7 @@ def train_in_child(write_fails_at: int | None) -> int:
     """Start a child that trains; with a number, it kills itself in the middle of writing that state."""
     import torch
 
-    from zdlib.cli import main
+    from zdlib.apps.command_line import main
 
     child = os.fork()
     if child:
@@ -96,7 +96,7 @@ def train_in_child(write_fails_at: int | None) -> int:
 
 def train_and_kill(kills: int, seed: int) -> None:
     """Print one line a killed child, and leave a finished run."""
-    import zdlib.train  # noqa: F401  # imported once, before the children are forked
+    import zdlib.train.run  # noqa: F401  # imported once, before the children are forked
 
     rng = random.Random(seed)
     for number in range(kills):

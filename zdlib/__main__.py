@@ -2,6 +2,6 @@
 
 import sys
 
-from zdlib.cli import main
+from zdlib.apps.command_line import main
 
 sys.exit(main())

@@ -18,7 +18,7 @@ import pandas as pd
 
 from zdlib.bench.cases import CASES
 from zdlib.errors import ZDError
-from zdlib.io import write_csv, write_json
+from zdlib.files import write_csv, write_json
 from zdlib.paths import repo_root
 
 GROUPS = tuple(dict.fromkeys(case.group for case in CASES.values()))
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from zdlib.bench.run import matrix_peak
-    from zdlib.provenance import git_state, hardware
+    from zdlib.pipeline.provenance import git_state, hardware
 
     if options.rounds < 1 or options.threads < 1:
         raise ZDError("--rounds and --threads: give whole numbers from 1 on")

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from zdlib.bench.cases import SAVINGS, Case
 from zdlib.bench.reference import PlainZoeDepth, Stage, plain_loss
 from zdlib.config import TrainConfig
-from zdlib.models import attention
+from zdlib.evaluate.depth_model import Precision, autocast, halve_weights
 from zdlib.models.checkpoints import load_checkpoint, read_safetensors
-from zdlib.models.huggingface import beit_large, into_transformers
+from zdlib.models.layers import attention
 from zdlib.models.memory import keep_freed_memory
-from zdlib.models.zoe import ZoeDepth
-from zdlib.predict import Precision, autocast, halve_weights
+from zdlib.models.zoe.network import ZoeDepth
+from zdlib.models.zoe.transformers_keys import beit_large, into_transformers
 from zdlib.recipes import RECIPES
-from zdlib.trainer import make_trainer, prepare_network
+from zdlib.train.step import make_trainer, prepare_network
 
 Outcome = dict[str, Tensor]  # `depth` (b, h, w), or `losses` and `gradients` (samples of all of them)
 Work = Callable[[], Outcome]
@@ -129,7 +129,7 @@ def _batch(case: Case) -> dict[str, Tensor]:
 
 
 def _our_step(model: ZoeDepth, batch: dict[str, Tensor], config: TrainConfig) -> Callable[[], dict[str, float]]:
-    """The step of `zdlib.train`."""
+    """The step of `zdlib.train.run`."""
     keep_freed_memory()
     prepare_network(model)
     accelerator, source = Accelerator(mixed_precision="no", cpu=True), Path("benchmark")

@@ -16,11 +16,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from zdlib.errors import ZDError
-from zdlib.models.backbones import BeitEncoder, SwinEncoder, relative_position_index
-from zdlib.models.bands import resize
-from zdlib.models.dpt import DecoderFeatures, DPTDecoder, FusionBlock
-from zdlib.models.log_binomial import binomial_basis
-from zdlib.models.zoe import ZoeDepth, network_size
+from zdlib.models.encoders.timm import BeitEncoder, SwinEncoder, relative_position_index
+from zdlib.models.layers.dpt import DecoderFeatures, DPTDecoder, FusionBlock
+from zdlib.models.layers.tiling import resize
+from zdlib.models.zoe.log_binomial import binomial_basis
+from zdlib.models.zoe.network import ZoeDepth, network_size
 
 # isort: split
 import timm  # after zdlib.models, which prepares for it
@@ -179,7 +179,7 @@ def _fuse(block: FusionBlock, x: Tensor, skip: Tensor | None, size: tuple[int, .
 def plain_loss(
     depth: Float[Tensor, "b 1 h w"], logits: Float[Tensor, "b 14 h w"], batch: dict[str, Tensor], seg_weight: float
 ) -> dict[str, Tensor]:
-    """`zdlib.losses.ZoeDistillLoss` with void as a class, for maps of the target's size, by the libraries' losses."""
+    """`ZoeDistillLoss` with void as a class, for maps of the target's size, by the libraries' losses."""
     mask = batch["mask"]
     g = torch.log(depth[mask] + 1e-7) - torch.log(batch["depth"][mask] + 1e-7)
     silog = 10 * torch.sqrt(torch.var(g) + 0.15 * g.mean() ** 2)

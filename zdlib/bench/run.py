@@ -16,13 +16,13 @@ import pandas as pd
 import torch
 from torch import nn
 
-from zdlib.anatomy import multiply_adds
 from zdlib.bench.cases import Case
 from zdlib.bench.processes import Run, contestant
 from zdlib.errors import ZDError
-from zdlib.models import create_model
-from zdlib.models.attention import linear
 from zdlib.models.checkpoints import save_checkpoint
+from zdlib.models.factory import create_model
+from zdlib.models.inspection import multiply_adds
+from zdlib.models.layers.attention import linear
 
 AGREEMENT = 1e-4  # largest difference in float32: of depths as a share of the range, of losses and gradients relative
 BF16_DRIFT = 0.1  # the same, of a depth in bfloat16

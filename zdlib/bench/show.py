@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from zdlib.figures import COLOURS, GREY, STYLE, WIDTH, new_figure
+from zdlib.paper.figures import COLOURS, GREY, STYLE, WIDTH, new_figure
 
 _NAMES = {
     "seconds": "seconds (median)",

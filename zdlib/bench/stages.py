@@ -13,7 +13,7 @@ from zdlib.bench.cases import Case
 from zdlib.bench.contestants import images
 from zdlib.bench.reference import PlainZoeDepth
 from zdlib.bench.run import enliven
-from zdlib.models import create_model
+from zdlib.models.factory import create_model
 from zdlib.models.memory import keep_freed_memory
 
 STAGES = ("encoder", "decoder", "metric bins")

@@ -8,19 +8,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from zdlib import protocols
 from zdlib.bench.run import enliven
 from zdlib.config import load_profile
-from zdlib.data.nyu import NYUReader
 from zdlib.data.sample import Reader
+from zdlib.data.sets.nyu import NYUReader
 from zdlib.errors import ZDError
-from zdlib.evaluate import Images, evaluate_depth, predict, summarise
-from zdlib.metrics import depth_metrics
-from zdlib.models import ZoeDepth, create_model
+from zdlib.evaluate.depth_model import Precision
+from zdlib.evaluate.judge import Images, evaluate_depth, predict, summarise
+from zdlib.metrics import protocols
+from zdlib.metrics.depth import depth_metrics
 from zdlib.models.checkpoints import load_checkpoint
+from zdlib.models.factory import create_model
+from zdlib.models.zoe.network import ZoeDepth
+from zdlib.paper.evaluations import load_run, open_nyu, predict_run
 from zdlib.paths import RunPaths, resolve
-from zdlib.predict import Precision
-from zdlib.study import load_run, open_nyu, predict_run
 
 DRIFT_METRICS = ("delta1", "abs_rel", "rmse", "log10")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")

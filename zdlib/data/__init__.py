@@ -1,1 +1,1 @@
-"""Readers, transforms and the embedded data set."""
+"""Pictures with depth: sample types, file formats, one reader for each data set, and their registry."""

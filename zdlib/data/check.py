@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from zdlib.data.readers import data_set
+from zdlib.data.registry import data_set
 from zdlib.data.sample import Sample
 from zdlib.errors import ZDError
 

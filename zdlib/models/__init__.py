@@ -1,10 +1,8 @@
-"""Image → features → bins → metric depth. Read backbones, dpt, metric_bins, zoe in this order."""
+"""Networks: descriptions, building, loading, inspection. Knows no data set, no metric and no training.
 
-from zdlib._torchvision import ensure_torchvision
+Read for one paper: `encoders`, `layers`, then its folder (`zoe/network.py` first).
+"""
+
+from zdlib.models._torchvision import ensure_torchvision
 
 ensure_torchvision()  # before anything imports timm or segmentation-models-pytorch
-
-from zdlib.models.registry import create_model, list_models  # noqa: E402
-from zdlib.models.zoe import ZoeDepth, ZoeOutput, build_model  # noqa: E402
-
-__all__ = ["ZoeDepth", "ZoeOutput", "build_model", "create_model", "list_models"]

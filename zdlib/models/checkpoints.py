@@ -14,11 +14,11 @@ from torch import Tensor
 
 from zdlib.config import ModelConfig
 from zdlib.errors import ZDError
-from zdlib.io import atomic_path
-from zdlib.models.architecture import Architecture
-from zdlib.models.official import from_official, official_keys, to_official
+from zdlib.files import atomic_path
 from zdlib.models.registry import ARCHITECTURES
-from zdlib.models.zoe import ZoeDepth
+from zdlib.models.zoe.architecture import Architecture
+from zdlib.models.zoe.network import ZoeDepth
+from zdlib.models.zoe.official_keys import from_official, official_keys, to_official
 
 FORMAT = "zdlib-1"
 

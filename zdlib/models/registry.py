@@ -3,8 +3,7 @@
 from typing import Any
 
 from zdlib.errors import ZDError
-from zdlib.models.architecture import Architecture, Domain
-from zdlib.models.zoe import ZoeDepth, build_model
+from zdlib.models.zoe.architecture import Architecture, Domain
 
 _SWIN2 = "swinv2_{}_window12to24_192to384"
 _NYU, _KITTI = Domain(name="nyu"), Domain(name="kitti", max_depth=80.0)
@@ -64,24 +63,3 @@ def architecture(name: str, **changes: Any) -> Architecture:
     if name not in ARCHITECTURES:
         raise ZDError(f"{name}: no such model: choose one of {', '.join(list_models())}")
     return Architecture.model_validate(ARCHITECTURES[name].model_dump() | changes)
-
-
-def create_model(name: str, weights: str | None = None, segmentation: bool = False, **changes: Any) -> ZoeDepth:
-    """Build a model by name, in eval mode on the CPU.
-
-    Args:
-        name: one of `list_models()`.
-        weights: a checkpoint of ours, an official ZoeDepth one, or a MiDaS one (encoder and decoder only; the metric
-            head keeps its random values). None: random weights. Nothing is ever downloaded.
-        segmentation: build the training-only U-Net too.
-        **changes: fields of `Architecture` to change.
-
-    Raises:
-        ZDError: unknown name, or the weights are not this model's.
-    """
-    from zdlib.models.checkpoints import load_weights
-
-    model = build_model(architecture(name, **changes), segmentation)
-    if weights is not None:
-        load_weights(model, weights)
-    return model.eval()

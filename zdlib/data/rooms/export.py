@@ -14,11 +14,12 @@ from skimage.measure import label as connected_components
 from tqdm import tqdm
 
 from zdlib.config import EmbeddedConfig
-from zdlib.data import classes, matfiles
+from zdlib.data import classes
+from zdlib.data.formats import mat
 from zdlib.data.rooms import ibims_layout, kinect
 from zdlib.data.rooms.store import FIX, Store, open_store
 from zdlib.errors import ZDError
-from zdlib.io import atomic_path, write_bytes, write_text
+from zdlib.files import atomic_path, write_bytes, write_text
 from zdlib.paths import resolve
 
 KINECT_SEED = 0
@@ -68,7 +69,7 @@ def materialise(embedded: EmbeddedConfig, nyu_mat: Path, nyu_splits: Path, ibims
         key: np.array([[i] for i, frame in enumerate(frames, 1) if frame.split == split], np.uint16)
         for key, split in (("trainNdxs", "train"), ("testNdxs", "test"))
     }
-    write_bytes(nyu_splits, matfiles.mat5_bytes(numbers))
+    write_bytes(nyu_splits, mat.mat5_bytes(numbers))
     store = open_store(resolve(embedded.source) / "rooms_i.h5")
     write_ibims(ibims_root, take([Frame(store, i) for i in range(len(store))], embedded.ibims_limit))
 
@@ -130,7 +131,7 @@ def take(frames: Sequence[Frame], limit: int | None) -> list[Frame]:
 
 
 def write_nyu_mat(path: Path, frames: Sequence[Frame]) -> None:
-    """Write `frames` in the layout of `nyu_depth_v2_labeled.mat` (see `zdlib.data.nyu`), one image a chunk.
+    """Write `frames` in the layout of `nyu_depth_v2_labeled.mat` (see `zdlib.data.sets.nyu`), one image a chunk.
 
     Depth is what a Kinect would have measured (`zdlib.data.rooms.kinect`). There is no accelerometer: `accelData` is
     zero. `namesToIds` (a Java object in the original) is left out.
@@ -152,7 +153,7 @@ def write_nyu_mat(path: Path, frames: Sequence[Frame]) -> None:
     raw_bytes = len(frames) * sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype, _ in layout.values())
     with atomic_path(path) as temporary:
         _check_space(path, int(raw_bytes * COMPRESSED_SHARE))
-        with h5py.File(temporary, "w", userblock_size=matfiles.USERBLOCK) as file:
+        with h5py.File(temporary, "w", userblock_size=mat.USERBLOCK) as file:
             for key, (shape, dtype, kind) in layout.items():
                 data = file.create_dataset(
                     key, (len(frames), *shape), dtype, chunks=(1, *shape), compression="gzip", compression_opts=1
@@ -169,12 +170,12 @@ def write_nyu_mat(path: Path, frames: Sequence[Frame]) -> None:
                 "rawDepthFilenames": [f"{f.scene}/d-{stamp}.pgm" for f, stamp in zip(frames, stamps, strict=True)],
             }
             for key, values in texts.items():
-                matfiles.write_cells(file, key, values)
+                mat.write_cells(file, key, values)
             for number, frame in enumerate(tqdm(frames, desc=path.name, unit="frame", mininterval=1)):
                 for key, picture in _nyu_frame(frame).items():
                     file[key][number] = picture.T
         with open(temporary, "r+b") as header:
-            header.write(matfiles.matlab73_header())
+            header.write(mat.matlab73_header())
 
 
 def write_ibims(root: Path, frames: Sequence[Frame]) -> None:

@@ -1,4 +1,4 @@
-"""Rooms-I's images in iBims-1's two layouts (described in `zdlib.data.ibims`).
+"""Rooms-I's images in iBims-1's two layouts (described in `zdlib.data.sets.ibims`).
 
 Files are written plainly: the caller owns the folder and gives it its name when all is there.
 """
@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float64
 from PIL import Image
 
-from zdlib.data import matfiles
-from zdlib.data.ibims import DEPTH_UNIT
+from zdlib.data.formats import mat
 from zdlib.data.rooms.store import FIX, StoredImage
+from zdlib.data.sets.ibims import DEPTH_UNIT
 from zdlib.errors import ZDError
 
 
@@ -25,7 +25,7 @@ def write_mat(folder: Path, name: str, image: StoredImage) -> None:
     data |= _masks(name, image)
     for plane, (numbers, parameters) in (image.planes or {}).items():
         data |= {f"mask_{plane}": numbers, f"mask_{plane}_paras": parameters}
-    (folder / f"{name}.mat").write_bytes(matfiles.mat5_bytes({"data": data}))
+    (folder / f"{name}.mat").write_bytes(mat.mat5_bytes({"data": data}))
 
 
 def write_raw(folder: Path, name: str, image: StoredImage) -> None:

@@ -19,10 +19,10 @@ from jaxtyping import Float32, Float64, Integer, UInt8, UInt16
 from PIL import Image
 
 from zdlib.data import classes
-from zdlib.data.hdf5 import LazyFile, checked_index
-from zdlib.data.ibims import PLANES
+from zdlib.data.formats.hdf5 import LazyFile, checked_index
+from zdlib.data.sets.ibims import PLANES
 from zdlib.errors import ZDError
-from zdlib.io import atomic_path
+from zdlib.files import atomic_path
 
 FIX = "restore data/rooms/ (git checkout -- data/rooms)"
 

@@ -1,0 +1,1 @@
+"""Renderers of the embedded data sets: nothing of the library imports them."""

@@ -1,0 +1,199 @@
+"""The audit's path: it ends where it should, its bars add up, and each point is what the paper's evaluation gives."""
+
+from dataclasses import fields, replace
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny_evaluations import COUNT, TEST
+
+from zdlib.data.sample import Sample
+from zdlib.errors import ZDError
+from zdlib.evaluate.depth_model import border
+from zdlib.evaluate.judge import evaluate_depth, predict, summarise
+from zdlib.metrics import protocols
+from zdlib.metrics.depth import METRICS, pooled_metrics
+from zdlib.paper import evaluations, protocol_audit
+from zdlib.paths import RunPaths
+
+NYU_PATH = protocol_audit.path_ways("nyu/standard", protocol_audit.NYU_STEPS)
+IBIMS_PATH = protocol_audit.path_ways("ibims/zoedepth", protocol_audit.IBIMS_STEPS)
+
+
+@pytest.fixture(scope="module")
+def evaluated(made):
+    """The profile of test_study, with notebook 04's results."""
+    evaluations.nyu_study(*made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def audit(evaluated):
+    return protocol_audit.nyu_audit(*evaluated, "distill")
+
+
+# ------------------------------------------------------------------------------------------------------- protocols
+@pytest.mark.parametrize(("ways", "end"), [(NYU_PATH, "nyu/published"), (IBIMS_PATH, "ibims/published")])
+def test_a_path_ends_at_the_named_protocol_itself(ways, end):
+    assert ways[-1].protocol is protocols.get(end)
+    assert len({way.protocol.name for way in ways}) == len(ways)
+
+
+@pytest.mark.parametrize("ways", [NYU_PATH, IBIMS_PATH], ids=["nyu", "ibims"])
+def test_each_step_changes_one_thing(ways):
+    about = {"name", "note", "source"}
+    for before, after in pairwise(ways):
+        changed = {
+            f.name
+            for f in fields(protocols.Protocol)
+            if f.name not in about and getattr(before.protocol, f.name) != getattr(after.protocol, f.name)
+        }
+        assert changed in ({"depth_source"}, {"use_mask"}, {"frames"}, {"min_depth", "clip"}, {"max_depth", "clip"})
+
+
+def test_only_named_protocols_bear_a_name():
+    for way in (*NYU_PATH, *IBIMS_PATH):
+        if way.protocol.name in protocols.PROTOCOLS:
+            assert way.protocol is protocols.get(way.protocol.name)
+    assert [way.protocol.name for way in NYU_PATH][3] == (
+        "nyu/standard, in-painted ground truth, 1 m floor, no 10 m cap"
+    )
+    assert NYU_PATH[4].protocol is protocols.get("nyu/published-291")
+
+
+def test_a_floor_needs_clamping_protocols():
+    with pytest.raises(ValueError, match="needs two protocols that clamp"):
+        protocol_audit.take(protocols.get("ibims/koch"), protocol_audit.IBIMS_STEPS[1])
+
+
+@pytest.mark.parametrize(("flip", "label"), [(True, "no flip averaging"), (False, "flip averaging")])
+def test_excursions_start_from_the_standard(flip, label):
+    ways = protocol_audit.excursion_ways("nyu/standard", protocol_audit.NYU_STEPS[:-1], flip)
+    assert label in [way.label for way in ways]
+    assert ways[3].protocol is protocols.get("nyu/standard-291")
+    assert len(set(ways)) == len(ways)
+
+
+# ------------------------------------------------------------------------------------------------------- on frames
+def test_bars_are_differences_of_evaluated_numbers_and_add_up(audit):
+    table = protocol_audit.path_table(audit.path, METRICS)
+    assert table["change"].tolist()[1:] == [step.label for step in protocol_audit.NYU_STEPS]
+    for metric in METRICS:
+        values = [point.values()[metric] for point in audit.path]
+        assert table[metric].tolist() == values
+        bars = table[f"{metric}_change"].to_numpy()
+        assert np.isnan(bars[0])
+        assert bars[1:].tolist() == [after - before for before, after in pairwise(values)]
+        assert values[0] + bars[1:].sum() == pytest.approx(values[-1], rel=1e-14, abs=1e-15)
+
+
+def test_the_ends_are_what_notebook_04_measured(audit, evaluated):
+    profile, paths = evaluated
+    rows = evaluations.nyu_study(profile, paths).depth.set_index(["protocol", "method"])
+    for point, name in (
+        (audit.path[0], "nyu/standard"),
+        (audit.path[4], "nyu/published-291"),
+        (audit.path[-1], "nyu/published"),
+    ):
+        for metric in METRICS:
+            assert point.values()[metric] == pytest.approx(rows.loc[(name, "distilled"), metric], rel=1e-5)
+    assert [len(point.per_image) for point in audit.path] == [4, 4, 4, 4, 2, COUNT]
+    assert protocol_audit.path_table(audit.path)["trained_on"].tolist() == [0, 0, 0, 0, 100, 60]
+
+
+def test_points_agree_with_the_papers_evaluation(audit, evaluated):
+    """Frame by frame judging gives what `evaluate_depth` gives, for every way on the test frames."""
+    profile, paths = evaluated
+    data, run = evaluations.open_nyu(profile), evaluations.load_run(profile, "distill", paths)
+    images = [data.readers["raw"][i].image for i in TEST]
+    maps = {flip: dict(zip(TEST, predict(run.model, images, 1.0, flip=flip), strict=True)) for flip in (False, True)}
+    checked = 0
+    for point in (*audit.path, *audit.excursions):
+        way = point.way
+        if way.protocol.frames != "official_test" or way.prediction == "padded":
+            continue
+        expected = evaluate_depth(maps[way.prediction == "with flip"], data.readers, TEST, way.protocol, run.seen)
+        pd.testing.assert_frame_equal(point.per_image, expected, rtol=1e-4)
+        summary = pooled_metrics(expected) if way.pooled else summarise(expected)
+        assert point.values()["rmse"] == pytest.approx(summary["rmse"], rel=1e-4)
+        checked += 1
+    assert checked == 4 + 7
+
+
+def test_excursions_and_their_intervals(audit):
+    table = protocol_audit.excursion_table(audit.path[0], audit.excursions, np.random.default_rng(0)).set_index(
+        "change"
+    )
+    path = protocol_audit.path_table(audit.path).set_index("change")
+    first = "in-painted ground truth"
+    assert table.loc[first, "delta1_change"] == path.loc[first, "delta1_change"]  # the same step, alone and first
+    assert (
+        table.loc[first, "abs_rel_change_low"]
+        <= table.loc[first, "abs_rel_change"]
+        <= table.loc[first, "abs_rel_change_high"]
+    )
+    without = ["the original's test frames", "pixels pooled, not averaged per image"]
+    assert table.loc[without, "delta1_change_low"].isna().all()
+    assert table.drop(without)["delta1_change_low"].notna().all()
+    assert table.loc["image padded by reflection", "rmse_change"] != 0
+
+
+def test_tables_of_other_weights_are_refused(evaluated, tmp_path, monkeypatch):
+    profile, paths = evaluated
+    path = evaluations.per_image_path(paths, "nyu/standard", "distill")
+    kept = path.read_bytes()
+    try:
+        table = pd.read_csv(path)
+        table["abs_rel"] *= 1.01
+        table.to_csv(path, index=False)
+        with pytest.raises(ZDError, match="of another checkpoint"):
+            protocol_audit.nyu_audit(profile, paths, "distill")
+    finally:
+        path.write_bytes(kept)
+    with pytest.raises(ZDError, match="run notebook 04 first"):
+        evaluations.load_per_image(RunPaths("nobody"), "nyu/standard", "distill")
+
+
+def test_ibims(evaluated):
+    profile, paths = evaluated
+    found = protocol_audit.ibims_audit(profile, paths, "distill")
+    rows = evaluations.ibims_study(profile, paths).depth.set_index(["protocol", "method"])
+    for point, name in ((found.path[0], "ibims/zoedepth"), (found.path[-1], "ibims/published")):
+        assert point.values()["abs_rel"] == pytest.approx(rows.loc[(name, "distilled"), "abs_rel"], rel=1e-6)
+    assert found.excursions == []
+
+
+# ------------------------------------------------------------------------------------------------------- the pieces
+def test_the_border_is_cut_off_again():
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    padded = protocol_audit.with_border(image)
+    rows, columns = border(48, 64)
+    assert padded.shape == (48 + 2 * rows, 64 + 2 * columns, 3)
+    np.testing.assert_array_equal(padded[rows - 1, columns:-columns], image[1])
+    back = protocol_audit.without_border(padded[..., 0].astype(np.float32), (48, 64))
+    np.testing.assert_array_equal(back, image[..., 0])
+
+
+def test_the_mixture_of_seen_and_unseen(audit):
+    parts = protocol_audit.seen_and_unseen(audit.path[-1].per_image).set_index("frames")
+    weights = parts["share"] / 100
+    assert parts["images"].tolist() == [6, 4, COUNT]
+    for metric in protocol_audit.SHOWN:
+        mixed = sum(weights[part] * parts.loc[part, metric] for part in ("shaped the weights", "never seen"))
+        assert mixed == pytest.approx(parts.loc["all", metric], rel=1e-12)
+
+
+def test_error_ratios():
+    parts = pd.DataFrame({"frames": ["shaped the weights", "never seen"], "delta1": [0.9, 0.8], "rmse": [0.2, 0.5]})
+    assert protocol_audit.error_ratios(parts, ("delta1", "rmse")) == pytest.approx({"delta1": 2.0, "rmse": 2.5})
+
+
+def test_corners_not_aligned_is_a_property_of_the_protocol():
+    sample = Sample("a", np.zeros((4, 4, 3), np.uint8), np.full((4, 4), 2, np.float32))
+    standard = replace(protocols.get("nyu/standard"), crop="none")
+    pred = np.array([[1, 2], [3, 4]], np.float32)
+    aligned, _ = standard.prepare(pred, sample)
+    centres, _ = replace(standard, align_corners=False).prepare(pred, sample)
+    np.testing.assert_allclose(aligned[0], [1, 4 / 3, 5 / 3, 2], rtol=1e-6)
+    np.testing.assert_allclose(centres[0], [1, 1.25, 1.75, 2], rtol=1e-6)

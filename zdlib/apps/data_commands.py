@@ -1,0 +1,72 @@
+"""The command line's `zdlib data list | check | pack`."""
+
+import argparse
+from pathlib import Path
+
+from zdlib.errors import ZDError
+
+
+def add_actions(parser: argparse.ArgumentParser) -> None:
+    """Add what `zdlib data` can do to its parser."""
+    actions = parser.add_subparsers(required=True, metavar="action")
+    known = actions.add_parser("list", help="names of the data sets, and the protocols they are judged by")
+    known.set_defaults(run=_list)
+    check = actions.add_parser(
+        "check",
+        help="read every frame of a copy and report",
+        description="Counts, sizes, depth range, share of invalid pixels and the first defects of a copy. "
+        "Exit status 1 if there is a defect.",
+    )
+    check.add_argument("name", metavar="NAME", help="a name that `zdlib data list` gives")
+    check.add_argument("root", type=Path, metavar="ROOT", help="the copy's folder; for nyu also the .mat file")
+    check.set_defaults(run=_check)
+    pack = actions.add_parser(
+        "pack",
+        help="write a copy's frames into one file that is read at random quickly, or check such a file",
+        description="Packs every frame uncompressed (NYU: 3.6 GB for each depth). Training reads the pack in the place "
+        "of the .mat, without holding frames in memory, if the profile names it: data: {nyu_packs: {raw: FILE}}.",
+    )
+    pack.add_argument("name", metavar="NAME", nargs="?", help="a name that `zdlib data list` gives")
+    pack.add_argument(
+        "root", type=Path, metavar="ROOT", nargs="?", help="the copy's folder; for nyu also the .mat file"
+    )
+    pack.add_argument("-o", "--out", type=Path, metavar="FILE", help="the pack to write")
+    pack.add_argument("--depth", choices=["raw", "inpainted"], help="nyu: which depth (default raw)")
+    pack.add_argument("--check", type=Path, metavar="FILE", help="read all of a pack and compare its checksums")
+    pack.set_defaults(run=_pack)
+
+
+def _list(options: argparse.Namespace) -> None:
+    from zdlib.data.registry import READERS
+
+    for name, known in READERS.items():
+        frames = " or ".join(map(str, known.frames))
+        print(f"{name:14}{known.protocol:24}{known.title}; {frames} frames")
+
+
+def _check(options: argparse.Namespace) -> int:
+    from zdlib.data.check import check
+
+    report = check(options.name, options.root)
+    print(report.text())
+    return 1 if report.n_defects else 0
+
+
+def _pack(options: argparse.Namespace) -> None:
+    from zdlib.data.formats.pack import PackedReader, write_pack
+    from zdlib.data.registry import open_reader
+    from zdlib.data.sets.nyu import NYUReader
+
+    if options.check is not None:
+        print(PackedReader(options.check).check())
+        return
+    if options.root is None or options.out is None:
+        raise ZDError("data pack: name what to pack and where to write it: zdlib data pack NAME ROOT -o FILE")
+    reader, source = open_reader(options.name, options.root), options.root
+    if isinstance(reader, NYUReader):
+        source, options.depth = reader.path, options.depth or "raw"
+        reader = NYUReader(source, options.depth, "ROOT")
+    elif options.depth is not None:
+        raise ZDError(f"--depth {options.depth}: {options.name} has one depth: leave it out")
+    write_pack(options.out, reader, options.name, source, options.depth or "")
+    print(f"{options.out}: {len(reader)} frames, {options.out.stat().st_size / 1e9:.2f} GB")

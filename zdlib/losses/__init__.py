@@ -1,0 +1,1 @@
+"""Training losses: functions of tensors. Knows no network, no data set and no training loop."""

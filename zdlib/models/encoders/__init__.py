@@ -1,0 +1,1 @@
+"""Image encoders: each knows its side lengths' multiple, its mean and its standard deviation."""

@@ -1,0 +1,39 @@
+"""The training-only branch: decoder features → 14 class logits (Zoe-Distill's "cross-talk distillation")."""
+
+from jaxtyping import Float
+from segmentation_models_pytorch.base.heads import SegmentationHead
+from segmentation_models_pytorch.base.initialization import initialize_decoder, initialize_head
+from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
+from torch import Tensor, nn
+
+from zdlib.models.layers.dpt import DecoderFeatures
+
+N_CLASSES = 14  # NYU's 13 classes, and 0 for unlabelled
+
+
+class UNetHead(nn.Module):
+    """segmentation-models-pytorch's U-Net decoder over the five decoder maps, and a 3×3 convolution.
+
+    Its gradient reaches the decoder and the encoder; the depth never depends on it, so at inference it need not exist.
+
+    Args:
+        in_channels: of the decoder's maps.
+        channels: of the five blocks, coarse to fine.
+
+    Attributes:
+        detach: keep its gradient to itself, so that it only reads what the features hold (a probe).
+    """
+
+    def __init__(self, in_channels: int, channels: tuple[int, ...]):
+        super().__init__()
+        self.detach = False
+        # The first of the six encoder entries stands for the full-resolution map, which smp does not feed to a block.
+        self.decoder = UnetDecoder([0] + [in_channels] * 5, channels, n_blocks=len(channels))
+        self.classifier = SegmentationHead(channels[-1], N_CLASSES, kernel_size=3)
+        initialize_decoder(self.decoder)
+        initialize_head(self.classifier)
+
+    def forward(self, features: DecoderFeatures) -> Float[Tensor, "b 14 h w"]:
+        """Logits at network resolution."""
+        maps = [features.fine, *reversed(features.fused), features.bottleneck]
+        return self.classifier(self.decoder([m.detach() for m in maps] if self.detach else maps))

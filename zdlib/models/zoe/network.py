@@ -1,0 +1,111 @@
+"""The whole network: image → features → bins → metric depth, and in training also segmentation."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from zdlib.errors import ZDError
+from zdlib.models.encoders.timm import build_encoder
+from zdlib.models.layers.dpt import DPTDecoder
+from zdlib.models.layers.tiling import resize
+from zdlib.models.layers.unet import UNetHead
+from zdlib.models.zoe.architecture import Architecture
+from zdlib.models.zoe.metric_bins import MetricBins
+
+
+@dataclass
+class ZoeOutput:
+    """What a forward pass gives, all at network resolution.
+
+    Attributes:
+        metric_depth: in the unit the model was trained in (metres, but for the published recipe).
+        rel_depth: relative inverse depth, of arbitrary scale and shift.
+        segmentation: class logits; None unless the U-Net was built and ran.
+        bin_centres: of the finest level; None for the naive head.
+        domain_logits: the router's; None for a model of one domain.
+    """
+
+    metric_depth: Float[Tensor, "b 1 h w"]
+    rel_depth: Float[Tensor, "b 1 h w"]
+    segmentation: Float[Tensor, "b 14 h w"] | None = None
+    bin_centres: Float[Tensor, "b k h2 w2"] | None = None
+    domain_logits: Float[Tensor, "b d"] | None = None
+
+
+def network_size(image: tuple[int, ...], target: tuple[int, int], keep_aspect_ratio: bool) -> tuple[int, int]:
+    """The (height, width) an image of that size is resized to: MiDaS' rule "minimal, multiple of 32".
+
+    With the aspect ratio kept, the side that has to change less decides the scale.
+    """
+    scale_h, scale_w = target[0] / image[0], target[1] / image[1]
+    if keep_aspect_ratio:
+        scale_h = scale_w = scale_w if abs(1 - scale_w) < abs(1 - scale_h) else scale_h
+    return round(scale_h * image[0] / 32) * 32, round(scale_w * image[1] / 32) * 32
+
+
+class ZoeDepth(nn.Module):
+    """ZoeDepth, and with `segmentation` Zoe-Distill as it is trained.
+
+    Args:
+        config: the architecture.
+        segmentation: build the U-Net. It runs in training mode, or when asked for; the depth is the same without it.
+    """
+
+    def __init__(self, config: Architecture, segmentation: bool = False):
+        super().__init__()
+        self.config = config
+        self.encoder = build_encoder(config.encoder, config.encoder_weights)
+        self.decoder = DPTDecoder(self.encoder.channels, config.decoder_channels)
+        self.head = MetricBins(config)
+        # Last, so that equal seeds give equal depth networks with and without it.
+        self.unet = UNetHead(config.decoder_channels, config.segmentation_channels) if segmentation else None
+
+    def forward(
+        self,
+        images: Float[Tensor, "b 3 h w"],
+        segmentation: bool | None = None,
+        domains: Int[Tensor, " b"] | None = None,
+    ) -> ZoeOutput:
+        """Predict from RGB images in [0, 1], of any size.
+
+        Args:
+            images: resized to the network's size and normalised here.
+            segmentation: run the U-Net; None means in training mode only.
+            domains: each image's, as an index into the architecture's; None leaves it to the router.
+
+        Raises:
+            ZDError: `segmentation` of a model that was built without it; no `domains` where they must be labelled.
+        """
+        if segmentation and self.unet is None:
+            raise ZDError("this model has no segmentation head: build or load it with segmentation=True")
+        run_unet = self.training if segmentation is None else segmentation
+        size = network_size(images.shape[2:], self.config.input_size, self.config.keep_aspect_ratio)
+        x = (resize(images, size) - 0.5) / 0.5  # b 3 H W, in [-1, 1]
+        levels = self.encoder(x)  # b c_i H/s W/s for s = 4, 8, 16, 32
+        features = self.decoder(levels)
+        depth, centres, domain_logits = self.head(features, domains)
+        logits = self.unet(features) if self.unet is not None and run_unet else None
+        return ZoeOutput(depth, features.rel_depth, logits, centres, domain_logits)
+
+    def train(self, mode: bool = True) -> "ZoeDepth":
+        """Training mode for all but the encoder's batch normalisation, which keeps its pre-trained statistics.
+
+        ZoeDepth's configuration says `freeze_midas_bn`. SwinV2 and BEiT have none; in a convolutional encoder the
+        statistics of a few frames differ from those used in evaluation by more than the metric head forgives.
+        """
+        super().train(mode)
+        for module in self.encoder.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        return self
+
+    def parameter_groups(self, lr: float, encoder_lr_factor: float) -> list[dict[str, Any]]:
+        """Groups for AdamW: the encoder learns at `lr / encoder_lr_factor`, decoder and heads at `lr`."""
+        heads = [p for part in (self.head, self.unet) if part is not None for p in part.parameters()]
+        return [
+            {"name": "encoder", "params": list(self.encoder.parameters()), "lr": lr / encoder_lr_factor},
+            {"name": "decoder", "params": list(self.decoder.parameters()), "lr": lr},
+            {"name": "heads", "params": heads, "lr": lr},
+        ]

@@ -1,0 +1,228 @@
+"""The control study: trainings that differ in one thing, judged on the same images and compared seed by seed.
+
+Each job of the grid trains one arm with one seed and keeps its scores in one small file; what is compared are the means
+over images of trainings, so the seeds are the sample and not the images.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.ndimage import distance_transform_edt
+
+from zdlib.config import Profile, StudyConfig
+from zdlib.data.sets.ibims import IBimsReader
+from zdlib.errors import ZDError
+from zdlib.evaluate.ibims import evaluate_ibims
+from zdlib.evaluate.judge import depth_by_class, evaluate_depth, evaluate_segmentation, predict_labels, summarise
+from zdlib.files import write_csv
+from zdlib.metrics import protocols
+from zdlib.metrics.depth import group_metrics, group_sums
+from zdlib.paper.evaluations import load_run, open_nyu, predict_run
+from zdlib.paths import RunPaths, resolve
+from zdlib.train.run import train
+
+EDGE_PIXELS = 5  # nearer than this to an annotated occlusion edge is "at depth edges"
+_DEPTH = ("delta1", "abs_rel", "rmse", "log10")
+_GEOMETRY = ("dbe_accuracy", "dbe_completeness", "boundary_f1", "pe_flatness", "pe_orientation")
+
+
+def run_job(profile: Profile, key: str, paths: RunPaths) -> None:
+    """Train a job (or reuse its finished training) and write its scores, `study_<key>.csv`.
+
+    Raises:
+        ZDError: no such job, or unreadable data.
+        Stopped: the training was interrupted, with its state saved.
+    """
+    known = _study(profile).jobs()
+    if key not in known:
+        raise ZDError(f"profiles/{profile.name}.yaml: no run {key!r} in its study: choose one of {', '.join(known)}")
+    alone = profile.model_copy(update={"runs": {key: known[key]}})
+    train(alone, key, paths)
+    write_csv(paths.per_image / f"study_{key}.csv", score_run(alone, key, paths))
+
+
+def score_run(profile: Profile, key: str, paths: RunPaths) -> pd.DataFrame:
+    """All that the study asks of one trained run, in long form: `data, where, metric, value`.
+
+    On NYU's layout the official test frames under nyu/standard: all pixels, each class, and segmentation. On iBims-1's
+    layout under ibims/zoedepth all pixels, those within `EDGE_PIXELS` of an annotated occlusion edge and the others,
+    and iBims-1's own metrics.
+    """
+    rows: list[dict[str, Any]] = []
+
+    def note(data: str, where: str, values: Mapping[str, Any], metrics: Sequence[str] = _DEPTH) -> None:
+        rows.extend({"data": data, "where": where, "metric": m, "value": float(values[m])} for m in metrics)
+
+    run = load_run(profile, key, paths)
+    nyu = open_nyu(profile)
+    standard = protocols.get("nyu/standard")
+    test = nyu.frames(standard).tolist()
+    maps = predict_run(run, nyu.readers["raw"], test, profile)
+    name = profile.data.nyu_name
+    note(name, "all pixels", summarise(evaluate_depth(maps, nyu.readers, test, standard)))
+    by_class = depth_by_class(maps, nyu.readers, test, standard).query("pixels > 0")
+    for row in by_class.to_dict("records"):
+        note(name, str(row["class"]), {str(k): v for k, v in row.items()})
+    if run.seg_weight > 0:
+        full = load_run(profile, key, paths, segmentation=True)
+        reader = nyu.readers["raw"]
+        images = [reader[i].image for i in test]
+        labels = predict_labels(full.model, images, run.recipe.void, profile.evaluate.batch_size)
+        scores = evaluate_segmentation(dict(zip(test, labels, strict=True)), reader, test)
+        note(name, "segmentation", scores.summary(), ("miou", "pixel_accuracy"))
+
+    ibims = IBimsReader(resolve(profile.data.ibims_root))
+    frames = list(range(len(ibims)))
+    far = predict_run(run, ibims, frames, profile)
+    name, zoedepth = profile.data.ibims_name, protocols.get("ibims/zoedepth")
+    note(name, "all pixels", summarise(evaluate_depth(far, ibims, frames, zoedepth)))
+    sums = np.zeros((2, 5))
+    for frame in frames:
+        sample = ibims[frame]
+        if sample.edges is None:
+            continue
+        pred, valid = zoedepth.prepare(far[frame], sample)
+        away = (distance_transform_edt(~sample.edges) >= EDGE_PIXELS).astype(np.int64)
+        sums += group_sums(pred, sample.depth, valid, away, 2)
+    near_and_far = pd.DataFrame(group_metrics(sums)).to_dict("records")
+    for where, values in zip(("at depth edges", "away from them"), near_and_far, strict=True):
+        note(name, where, {str(k): v for k, v in values.items()})
+    note(name, "geometry", evaluate_ibims(far, ibims, frames).summary(), _GEOMETRY)
+    return pd.DataFrame(rows)
+
+
+def load_scores(profile: Profile, paths: RunPaths) -> pd.DataFrame:
+    """The scores of every job: `arm, seed, data, where, metric, value`.
+
+    Raises:
+        ZDError: a job has not run.
+    """
+    tables = []
+    for arm, config in _study(profile).arms.items():
+        for seed in config.seeds:
+            path = paths.per_image / f"study_{arm}_{seed}.csv"
+            if not path.is_file():
+                raise ZDError(f"{path}: no such file: ./run_all.sh --profile {profile.name} runs what is missing")
+            tables.append(pd.read_csv(path).assign(arm=arm, seed=seed))
+    return pd.concat(tables, ignore_index=True)
+
+
+def compare_arms(scores: pd.DataFrame, first: str, second: str, level: float = 0.95) -> pd.DataFrame:
+    """What `second` gains on `first`: the differences of the seeds that both have.
+
+    Returns:
+        One row a `data, where, metric`, the data sets in the scores' order: `seeds`, the means `first` and `second`,
+        their `difference` (second - first) with `difference_low` and `difference_high` (Student's t over seeds), its
+        standard deviation `sd` over seeds, and `p_value` (`sign_flip_test`).
+
+    Raises:
+        ZDError: fewer than two seeds in common.
+    """
+    keys = ["data", "where", "metric"]
+    wide = scores[scores["arm"].isin([first, second])].pivot(index=[*keys, "seed"], columns="arm", values="value")
+    order = list(dict.fromkeys(scores["data"]))  # pivot sorts by name
+    wide = wide.dropna()
+    wide = wide.sort_index(level="data", key=lambda d: d.map(order.index), sort_remaining=False, kind="stable")
+    rows = []
+    for key, group in wide.groupby(level=keys, sort=False):
+        differences = (group[second] - group[first]).to_numpy()
+        if len(differences) < 2:
+            raise ZDError(f"{first} and {second} share fewer than two seeds: add seeds to the profile's study")
+        sd = float(differences.std(ddof=1))
+        half = stats.t.ppf((1 + level) / 2, len(differences) - 1) * sd / np.sqrt(len(differences))
+        mean = float(differences.mean())
+        rows.append(
+            {
+                **dict(zip(keys, key, strict=True)),
+                "seeds": len(differences),
+                "first": float(group[first].mean()),
+                "second": float(group[second].mean()),
+                "difference": mean,
+                "difference_low": mean - half,
+                "difference_high": mean + half,
+                "sd": sd,
+                "p_value": sign_flip_test(differences),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def compare_pairs(profile: Profile, scores: pd.DataFrame) -> pd.DataFrame:
+    """`compare_arms` of every pair of the study, with the arms' titles in `arm` and `against`."""
+    study = _study(profile)
+    tables = []
+    for arm, against in study.pairs:
+        table = compare_arms(scores, against, arm)
+        table.insert(0, "arm", study.arms[arm].title)
+        table.insert(1, "against", study.arms[against].title)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def trainings(profile: Profile, scores: pd.DataFrame, data: str, where: str = "all pixels") -> pd.DataFrame:
+    """One row a training: `arm` (its title), `seed`, and a column a metric."""
+    chosen = scores[(scores["data"] == data) & (scores["where"] == where)]
+    wide = chosen.pivot(index=["arm", "seed"], columns="metric", values="value").reset_index()
+    order = {arm: number for number, arm in enumerate(_study(profile).arms)}
+    wide = wide.sort_values("arm", key=lambda arms: arms.map(order), kind="stable")
+    return wide.assign(arm=wide["arm"].map({arm: c.title for arm, c in _study(profile).arms.items()}))
+
+
+def beside(differences: pd.DataFrame, columns: str, rows: str, metrics: Sequence[str]) -> pd.DataFrame:
+    """Differences with a column (and its interval's ends) a metric, for `zdlib.paper.plots.metric_intervals`.
+
+    Args:
+        differences: of `compare_pairs`.
+        columns: what to colour by (becomes `protocol`).
+        rows: what to name rows by (becomes `method`).
+        metrics: which ones.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in differences[differences["metric"].isin(metrics)].to_dict("records"):
+        line = found.setdefault((row[columns], row[rows]), {"protocol": row[columns], "method": row[rows]})
+        line |= {f"{row['metric']}{end}": row[f"difference{end}"] for end in ("", "_low", "_high")}
+    return pd.DataFrame(list(found.values()))
+
+
+def in_words(row: Mapping[str, Any], higher_is_better: bool) -> str:
+    """What an interval of a difference says: helps, hurts, or nothing that these seeds could tell from chance."""
+    if row["difference_low"] <= 0 <= row["difference_high"]:
+        return "no effect that these seeds can tell from chance"
+    return "better" if (row["difference"] > 0) == higher_is_better else "worse"
+
+
+def sign_flip_test(differences: np.ndarray) -> float:
+    """Share of all sign patterns whose sum is as far from zero as the observed one (two-sided, exact).
+
+    With n pairs it cannot be smaller than 2 / 2ⁿ: five pairs can never reach 0.05.
+    """
+    n = len(differences)
+    signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+    slack = 1e-12 * np.abs(differences).sum()
+    return float((np.abs(signs @ differences) >= abs(differences.sum()) - slack).mean())
+
+
+def detectable_difference(sd: float, pairs: Sequence[int], power: float = 0.8, level: float = 0.95) -> pd.DataFrame:
+    """The smallest true mean difference that so many pairs find with that power, for a standard deviation of pairs.
+
+    Solved from the noncentral t distribution of the paired t-test. Columns `pairs`, `detectable`.
+    """
+    rows = []
+    for n in pairs:
+        critical = stats.t.ppf((1 + level) / 2, n - 1)
+        low, high = 0.0, 100.0  # in units of sd / √n
+        for _ in range(60):
+            middle = (low + high) / 2
+            found = stats.nct.sf(critical, n - 1, middle) + stats.nct.cdf(-critical, n - 1, middle)
+            low, high = (middle, high) if found < power else (low, middle)
+        rows.append({"pairs": n, "detectable": high * sd / np.sqrt(n)})
+    return pd.DataFrame(rows)
+
+
+def _study(profile: Profile) -> StudyConfig:
+    if profile.study is None:
+        raise ZDError(f"profiles/{profile.name}.yaml: has no study section: copy that of profiles/study.yaml")
+    return profile.study

@@ -1,0 +1,129 @@
+"""Pictures of what a trained run sees in a few frames, ready for a grid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+from matplotlib.colors import Normalize, to_rgb
+from scipy.ndimage import maximum_filter
+
+from zdlib.colours import ERROR_MAP, depth_picture, error_picture, paint, relative_picture
+from zdlib.config import Profile
+from zdlib.data.classes import colourise
+from zdlib.data.sample import Sample
+from zdlib.data.sets.ibims import IBimsSample
+from zdlib.evaluate.judge import Reader, predict_labels, predict_relative
+from zdlib.metrics.ibims import depth_edges, planarity_errors
+from zdlib.metrics.protocols import Protocol, resize
+from zdlib.paper.evaluations import load_run, predict_run
+from zdlib.paper.figures import COLOURS, Column, Scale, error_scale, metric_scale
+from zdlib.paths import RunPaths
+
+EDGES = (
+    ("true edge only", "predicted edge only", "both"),
+    np.array([np.round(255 * np.array(to_rgb(colour))) for colour in COLOURS[:3]], np.uint8),
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """One frame as a run sees it; all maps have the ground truth's size.
+
+    Attributes:
+        sample: the frame.
+        relative: the decoder's relative (inverse) depth.
+        metric: the prediction as the protocol judges it, metres.
+        valid: the pixels that the protocol counts.
+        labels: predicted classes; None if the run has no U-Net or the frame no labels.
+    """
+
+    sample: Sample
+    relative: Float32[np.ndarray, "h w"]
+    metric: Float32[np.ndarray, "h w"]
+    valid: Bool[np.ndarray, "h w"]
+    labels: UInt8[np.ndarray, "h w"] | None
+
+    @property
+    def edges(self) -> Bool[np.ndarray, "h w"] | None:
+        """True occlusion edges; None where the data set has none."""
+        return self.sample.edges if isinstance(self.sample, IBimsSample) else None
+
+
+def views(
+    profile: Profile, key: str, paths: RunPaths, reader: Reader, frames: Sequence[int], protocol: Protocol
+) -> list[View]:
+    """Let a run of the profile predict some frames.
+
+    Raises:
+        ZDError: its checkpoint or a frame is missing or unreadable.
+    """
+    run = load_run(profile, key, paths, segmentation=profile.runs[key].seg_weight > 0)
+    samples = [reader[frame] for frame in frames]
+    images = [sample.image for sample in samples]
+    maps = predict_run(run, reader, frames, profile)
+    relative = predict_relative(run.model, images)
+    labels: Sequence[UInt8[np.ndarray, "_ _"] | None] = [None] * len(frames)
+    if run.seg_weight > 0:
+        labels = predict_labels(run.model, images, run.recipe.void)
+    found = []
+    for frame, sample, rel, classes in zip(frames, samples, relative, labels, strict=True):
+        metric, valid = protocol.prepare(maps[frame], sample)
+        found.append(View(sample, resize(rel, sample.depth.shape), metric, valid, classes))
+    return found
+
+
+def main_columns(seen: Sequence[View], far: float) -> list[Column]:
+    """The original's four columns: RGB, relative depth, ground truth, prediction; metric colours from 0 to `far` m."""
+    scale = metric_scale(0.0, far)
+    return [
+        Column("RGB", [v.sample.image for v in seen]),
+        Column("relative depth", [relative_picture(v.relative) for v in seen]),
+        Column("ground truth", [depth_picture(v.sample.depth, 0.0, far) for v in seen], scale),
+        Column("prediction", [depth_picture(v.metric, 0.0, far) for v in seen], scale),
+    ]
+
+
+def error_column(seen: Sequence[View], title: str = "error", limit: float = 0.5) -> Column:
+    """Absolute relative error on the pixels that count."""
+    pictures = [error_picture(v.metric, v.sample.depth, v.valid, limit) for v in seen]
+    return Column(title, pictures, error_scale(limit))
+
+
+def label_columns(seen: Sequence[View]) -> list[Column]:
+    """True and predicted classes, where there are any."""
+    true = [None if v.sample.labels is None else colourise(v.sample.labels) for v in seen]
+    predicted = [None if v.labels is None else colourise(v.labels) for v in seen]
+    return [Column("labels", true), Column("predicted", predicted)]
+
+
+def edge_column(seen: Sequence[View]) -> Column:
+    """Occlusion edges over the darkened image, a pixel wider than they are; colours as in `EDGES`."""
+    return Column("depth edges", [None if v.edges is None else _edge_picture(v, v.edges) for v in seen])
+
+
+def _edge_picture(view: View, edges: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    true, predicted = (maximum_filter(e, 3) for e in (edges, depth_edges(view.metric)))
+    picture = (0.35 * view.sample.image).astype(np.uint8)
+    for colour, mask in zip(EDGES[1], (true & ~predicted, predicted & ~true, true & predicted), strict=True):
+        picture[mask] = colour
+    return picture
+
+
+def plane_column(seen: Sequence[View], limit: float = 20.0) -> Column:
+    """Annotated walls, floors and table tops, coloured by the angle between the predicted plane and the true one.
+
+    Light grey: no plane, or one of less than 5 % of the image, which iBims-1's authors leave out.
+    """
+    return Column("planes", [_plane_picture(v, limit) for v in seen], Scale(0.0, limit, "angle [°]", ERROR_MAP))
+
+
+def _plane_picture(view: View, limit: float) -> UInt8[np.ndarray, "h w 3"] | None:
+    sample = view.sample
+    if not isinstance(sample, IBimsSample) or sample.calib is None:
+        return None
+    angles = np.full(sample.depth.shape, np.nan, np.float32)
+    for numbers, paras in sample.planes.values():
+        for error in planarity_errors(view.metric, sample.depth, view.valid, numbers, paras, sample.calib.T):
+            angles[numbers == error["plane"]] = error["pe_orientation"]
+    return paint(np.nan_to_num(angles), Normalize(0.0, limit), ERROR_MAP, np.isfinite(angles))

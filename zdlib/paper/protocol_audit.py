@@ -1,0 +1,364 @@
+"""From one protocol to another in single changes: what each of them does to the numbers of the same weights.
+
+A path starts at one named protocol and takes over one property after the other of a second one, until it *is* the
+second one. Every point on it is evaluated, every bar of the waterfall is the difference of two neighbouring points;
+so the bars add up. Excursions are single changes from the start that lead nowhere else. What a change does depends on
+what was changed before it: the excursions show the path's changes alone, too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32, UInt8
+from tqdm import tqdm
+
+from zdlib.config import Profile
+from zdlib.data.sample import Reader
+from zdlib.data.sets.ibims import IBimsReader
+from zdlib.errors import ZDError
+from zdlib.evaluate.depth_model import border
+from zdlib.evaluate.judge import DepthMap, DepthMaps, FrameNumbers, image_row, predict, prediction_of, summarise
+from zdlib.metrics import protocols
+from zdlib.metrics.depth import HIGHER_IS_BETTER, METRICS, pooled_metrics
+from zdlib.metrics.intervals import paired_difference
+from zdlib.metrics.protocols import Protocol
+from zdlib.paper.evaluations import TrainedRun, load_per_image, load_run, open_nyu, predict_run
+from zdlib.paths import RunPaths, resolve
+
+SHOWN = ("delta1", "abs_rel", "rmse")
+Property = Literal["depth_source", "use_mask", "floor", "cap", "frames"]
+Prediction = Literal["usual", "without flip", "with flip", "padded"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of a path: what it is called, and which property it takes over from which protocol."""
+
+    label: str
+    taken: Property
+    target: str
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of counting.
+
+    Attributes:
+        label: the change that leads to it; for the start the protocol's name.
+        protocol: what is compared with what.
+        prediction: what is predicted; `usual` is what the profile's `evaluate` section asks.
+        pooled: metrics over the pixels of all images together, where the usual table averages the images' metrics.
+    """
+
+    label: str
+    protocol: Protocol
+    prediction: Prediction = "usual"
+    pooled: bool = False
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a way of counting gave: its per-image table (`zdlib.evaluate.judge.evaluate_depth`)."""
+
+    way: Way
+    per_image: pd.DataFrame
+
+    def values(self) -> dict[str, float]:
+        """Every metric, averaged as the way says."""
+        if self.way.pooled:
+            return pooled_metrics(self.per_image)
+        means = summarise(self.per_image)
+        return {metric: means[metric] for metric in METRICS}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A data set's audit.
+
+    Attributes:
+        path: from the first protocol to the last; neighbours differ in one change.
+        excursions: single changes from the first.
+    """
+
+    path: list[Counted]
+    excursions: list[Counted]
+
+
+NYU_STEPS = (
+    Step("in-painted ground truth", "depth_source", "nyu/published"),
+    Step("1 m floor", "floor", "nyu/published"),
+    Step("no 10 m cap", "cap", "nyu/published"),
+    Step("the original's test frames", "frames", "nyu/published-291"),
+    Step("training frames averaged in", "frames", "nyu/published"),
+)
+IBIMS_STEPS = (
+    Step("masks ignored", "use_mask", "ibims/published"),
+    Step("1 m floor", "floor", "ibims/published"),
+    Step("no 10 m cap", "cap", "ibims/published"),
+)
+
+
+def take(protocol: Protocol, step: Step) -> Protocol:
+    """`protocol` with the step's property of the step's target; under that protocol's name where it has become one.
+
+    The floor is the lower limit of the ground truth and of the clamped prediction together, the cap the upper ones.
+
+    Raises:
+        ValueError: a floor or a cap where one of the two protocols does not clamp.
+    """
+    target = protocols.get(step.target)
+    changed: dict[str, Any]
+    if step.taken in ("floor", "cap"):
+        if protocol.clip is None or target.clip is None:
+            raise ValueError(f"{protocol.name} to {target.name}: a {step.taken} needs two protocols that clamp")
+        (low, high), (new_low, new_high) = protocol.clip, target.clip
+        if step.taken == "floor":
+            changed = {"min_depth": target.min_depth, "clip": (new_low, high)}
+        else:
+            changed = {"max_depth": target.max_depth, "clip": (low, new_high)}
+    else:
+        changed = {step.taken: getattr(target, step.taken)}
+    return _named(replace(protocol, **changed), f"{protocol.name}, {step.label}")
+
+
+def path_ways(start: str, steps: Sequence[Step]) -> list[Way]:
+    """The start and, change by change, every way of counting up to the end of the path."""
+    ways = [Way(start, protocols.get(start))]
+    for step in steps:
+        ways.append(Way(step.label, take(ways[-1].protocol, step)))
+    return ways
+
+
+def excursion_ways(start: str, steps: Sequence[Step], flip: bool) -> list[Way]:
+    """Single changes from the start: the given ones, and those that no path contains.
+
+    Args:
+        start: a protocol's name.
+        steps: changes of a path, each taken alone here.
+        flip: whether the usual prediction is averaged with that of the mirrored image.
+    """
+    origin = protocols.get(start)
+    ways = [Way(step.label, take(origin, step)) for step in steps]
+    no_crop = replace(origin, name=f"{start}, no crop", crop="none")
+    centres = replace(origin, name=f"{start}, corners not aligned", align_corners=False)
+    return [
+        *ways,
+        Way("no crop", no_crop),
+        Way("no flip averaging", origin, "without flip") if flip else Way("flip averaging", origin, "with flip"),
+        Way("image padded by reflection", origin, "padded"),
+        Way("corners not aligned in resizing", centres),
+        Way("pixels pooled, not averaged per image", origin, pooled=True),
+    ]
+
+
+def nyu_audit(profile: Profile, paths: RunPaths, key: str) -> Audit:
+    """A run's way from `nyu/standard` to `nyu/published`, and the excursions from the former.
+
+    The official test frames are predicted and judged here; other frames were judged by notebook 04, whose per-image
+    tables are read.
+
+    Raises:
+        ZDError: the data, the checkpoint or notebook 04's tables are missing or unreadable, or these tables are of
+            another checkpoint.
+    """
+    data, run = open_nyu(profile), load_run(profile, key, paths)
+    path = path_ways("nyu/standard", NYU_STEPS)
+    # The last step has no table of its own under the start's pixels, so it is not among the excursions.
+    excursions = excursion_ways("nyu/standard", NYU_STEPS[:-1], profile.evaluate.flip)
+    start = path[0].protocol
+    test = data.frames(start).tolist()
+    ours = list(dict.fromkeys(way for way in (*path, *excursions) if way.protocol.frames == start.frames))
+    maps = predictions(run, [data.readers["raw"][i].image for i in test], test, profile)
+    tables = dict(zip(ours, judge(ours, maps, data.readers, test, run.seen), strict=True))
+    _check_same_weights(tables[path[0]], load_per_image(paths, start.name, key), paths)
+
+    def counted(way: Way) -> Counted:
+        return Counted(way, tables[way] if way in tables else load_per_image(paths, way.protocol.name, key))
+
+    return Audit([counted(way) for way in path], [counted(way) for way in excursions])
+
+
+def ibims_audit(profile: Profile, paths: RunPaths, key: str) -> Audit:
+    """A run's way from `ibims/zoedepth` to `ibims/published`; without excursions.
+
+    Raises:
+        ZDError: the data or the checkpoint is missing or unreadable.
+    """
+    reader, run = IBimsReader(resolve(profile.data.ibims_root)), load_run(profile, key, paths)
+    frames = list(range(len(reader)))
+    path = path_ways("ibims/zoedepth", IBIMS_STEPS)
+    maps = {"usual": predict_run(run, reader, frames, profile)}
+    tables = judge(path, maps, {"only": reader}, frames, ())
+    return Audit([Counted(way, table) for way, table in zip(path, tables, strict=True)], [])
+
+
+def predictions(
+    run: TrainedRun, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], frames: Sequence[int], profile: Profile
+) -> dict[str, DepthMaps]:
+    """Metres by frame number, for each kind of `Prediction`, from three passes over the images.
+
+    `padded` is that of the image surrounded by its reflection as in ZoeDepth's `infer`, border included.
+    """
+
+    def passed(pictures: Sequence[np.ndarray], flip: bool = False) -> list[DepthMap]:
+        return predict(
+            run.model,
+            [np.ascontiguousarray(picture) for picture in pictures],
+            run.recipe.metres_per_unit,
+            profile.evaluate.batch_size,
+            flip,
+            run.recipe.portrait_resize,
+        )
+
+    straight = passed(images)
+    mirrored = passed([image[:, ::-1] for image in images])
+    averaged = [(a + b[:, ::-1]) / np.float32(2) for a, b in zip(straight, mirrored, strict=True)]
+    kinds = {
+        "without flip": straight,
+        "with flip": averaged,
+        "usual": averaged if profile.evaluate.flip else straight,
+        "padded": passed([with_border(image) for image in images], profile.evaluate.flip),
+    }
+    return {kind: dict(zip(frames, maps, strict=True)) for kind, maps in kinds.items()}
+
+
+def with_border(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "H W 3"]:
+    """The image surrounded by its reflection, as wide as ZoeDepth's `infer` makes it."""
+    rows, columns = border(*image.shape[:2])
+    return np.pad(image, ((rows, rows), (columns, columns), (0, 0)), mode="reflect")
+
+
+def without_border(depth: DepthMap, size: tuple[int, ...]) -> Float32[np.ndarray, "h w"]:
+    """The part of a prediction for `with_border(image)` that is the image, enlarged to the image's size."""
+    height, width = size
+    rows, columns = border(height, width)
+    enlarged = protocols.resize(depth, (height + 2 * rows, width + 2 * columns))
+    return enlarged[rows : rows + height, columns : columns + width]
+
+
+def judge(
+    ways: Sequence[Way],
+    maps: Mapping[str, DepthMaps],
+    readers: Mapping[str, Reader],
+    frames: Sequence[int],
+    seen: FrameNumbers,
+) -> list[pd.DataFrame]:
+    """The per-image table of each way of counting, all on the same frames, each of which is read once.
+
+    Args:
+        ways: what to do.
+        maps: predictions by kind and frame number.
+        readers: ground truth by `Protocol.depth_source`.
+        frames: frame numbers.
+        seen: frames whose gradients or errors shaped the model; they are marked.
+
+    Raises:
+        ZDError: a prediction is missing, or a frame is unreadable.
+    """
+    known = frozenset(int(frame) for frame in seen)
+    rows: list[list[dict[str, Any]]] = [[] for _ in ways]
+    for frame in tqdm(frames, desc=f"{len(ways)} ways of counting", unit="image", mininterval=1):
+        samples = {source: readers[source][frame] for source in dict.fromkeys(w.protocol.depth_source for w in ways)}
+        for way, table in zip(ways, rows, strict=True):
+            sample = samples[way.protocol.depth_source]
+            depth = prediction_of(maps[way.prediction], frame)
+            if way.prediction == "padded":
+                depth = without_border(depth, sample.depth.shape)
+            prepared, valid = way.protocol.prepare(depth, sample)
+            table.append(image_row(frame, sample, prepared, valid, way.protocol, frame in known))
+    return [pd.DataFrame(table) for table in rows]
+
+
+def path_table(path: Sequence[Counted], metrics: Sequence[str] = SHOWN) -> pd.DataFrame:
+    """One row a point of the path: `change`, `images`, `trained_on` (percent), each metric and its `…_change`.
+
+    The changes of a column add up to the difference of its last and its first value.
+    """
+    rows: list[dict[str, Any]] = []
+    before: dict[str, float] = {}
+    for point in path:
+        values = point.values()
+        row: dict[str, Any] = {"change": point.way.label, **_images(point)}
+        for metric in metrics:
+            row |= {metric: values[metric], f"{metric}_change": values[metric] - before.get(metric, np.nan)}
+        rows.append(row)
+        before = values
+    return pd.DataFrame(rows)
+
+
+def excursion_table(
+    start: Counted, excursions: Sequence[Counted], rng: np.random.Generator, metrics: Sequence[str] = SHOWN
+) -> pd.DataFrame:
+    """One row a change: `change, images, trained_on`; each metric, `…_change`, `…_change_low` and `…_change_high`.
+
+    The last two end the 95 % interval of the change by bootstrap over scenes; there is none where the frames differ
+    from the start's, or where pixels are pooled.
+    """
+    rows: list[dict[str, Any]] = []
+    first = start.values()
+    for point in excursions:
+        values = point.values()
+        row: dict[str, Any] = {"change": point.way.label, **_images(point)}
+        same = point.per_image["frame"].tolist() == start.per_image["frame"].tolist() and not point.way.pooled
+        both = (start.per_image["pixels"] > 0) & (point.per_image["pixels"] > 0) if same else None
+        for metric in metrics:
+            low = high = np.nan
+            if both is not None:
+                a, b = (table.loc[both, metric].to_numpy(np.float64) for table in (start.per_image, point.per_image))
+                interval = paired_difference(a, b, start.per_image.loc[both, "scene"].tolist(), rng).interval
+                low, high = interval.low, interval.high
+            change = values[metric] - first[metric]
+            ends = {f"{metric}_change{end}": value for end, value in (("", change), ("_low", low), ("_high", high))}
+            row |= {metric: values[metric], **ends}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def seen_and_unseen(per_image: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.DataFrame:
+    """The means over the frames that shaped the model, over the others, and over all: `frames, images, share, …`.
+
+    Weighted with their `share` (percent) the first two rows give the third. A part without frames has NaN means.
+    """
+    counted = per_image[per_image["pixels"] > 0]
+    known = counted["trained_on"].astype(bool)
+    parts = {"shaped the weights": counted[known], "never seen": counted[~known], "all": counted}
+    rows = [
+        {"frames": name, "images": len(part), "share": 100 * len(part) / len(counted), **part[list(metrics)].mean()}
+        for name, part in parts.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def error_ratios(parts: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> dict[str, float]:
+    """How many times larger each error is on frames never seen than on the others, from `seen_and_unseen`.
+
+    The error of a metric that is better when higher is what it lacks to 1. NaN where one part has no frames.
+    """
+    rows = parts.set_index("frames")
+    errors = {metric: 1 - rows[metric] if metric in HIGHER_IS_BETTER else rows[metric] for metric in metrics}
+    return {metric: float(error["never seen"] / error["shaped the weights"]) for metric, error in errors.items()}
+
+
+def _images(point: Counted) -> dict[str, Any]:
+    counted = point.per_image[point.per_image["pixels"] > 0]
+    return {"images": len(counted), "trained_on": 100 * float(counted["trained_on"].mean())}
+
+
+def _named(protocol: Protocol, otherwise: str) -> Protocol:
+    """The known protocol that counts in the same way, or this one under another name."""
+    about = {"name", "note", "source"}
+    counting = [field.name for field in fields(Protocol) if field.name not in about]
+    for known in protocols.PROTOCOLS.values():
+        if known.dataset == protocol.dataset and all(getattr(known, f) == getattr(protocol, f) for f in counting):
+            return known
+    return replace(protocol, name=otherwise)
+
+
+def _check_same_weights(ours: pd.DataFrame, theirs: pd.DataFrame, paths: RunPaths) -> None:
+    """Notebook 04's table and ours must be of the same weights and frames, up to rounding."""
+    same = ours["frame"].tolist() == theirs["frame"].tolist()
+    if not same or not np.allclose(ours["abs_rel"], theirs["abs_rel"], rtol=1e-3, equal_nan=True):
+        raise ZDError(f"{paths.per_image}: its tables are of another checkpoint or data set: run notebook 04 again")

@@ -1,0 +1,210 @@
+"""`report.html`: the executed notebooks as one page that needs nothing else, every table and figure with its source.
+
+Images are data URIs and equations MathML, so the page opens anywhere, offline. Code is there, folded away.
+"""
+
+import html
+import re
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+from latex2mathml.converter import convert
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+from zdlib.config import Profile
+from zdlib.errors import ZDError
+from zdlib.files import read_json, write_text
+from zdlib.paths import RunPaths, repo_root
+
+_TABLE_ID = re.compile(r'<table id="T_([^"]+)"')
+_CAPTION = re.compile(r"<caption>(.*?)</caption>", re.DOTALL)
+_HEADING = re.compile(r"<(/?)h([1-5])>")
+_NOTEBOOK_LINK = re.compile(r'href="(?:\./)?(\d\d_\w+)\.ipynb(?:#[^"]*)?"')
+_UNKNOWN_TEX = re.compile(r"<mi>(\\\w+|&)</mi>")
+_IMAGES = ("image/png", "image/jpeg")
+
+
+@dataclass
+class Section:
+    """One notebook: its title, and its blocks in order."""
+
+    name: str
+    title: str
+    blocks: list[dict[str, Any]]
+
+
+@dataclass
+class Numbering:
+    """Counts tables and figures through the whole page, and lists them."""
+
+    figures: list[tuple[str, str]] = field(default_factory=list)  # (name, caption)
+    tables: list[tuple[str, str]] = field(default_factory=list)
+
+
+def write_report(profile: Profile, path: Path) -> None:
+    """Build the page from the profile's executed notebooks and provenance.
+
+    Raises:
+        ZDError: a notebook or its provenance is missing or unreadable, or holds an equation that is not valid.
+    """
+    paths = RunPaths(profile.name)
+    numbering = Numbering()
+    provenance = {}
+    sections = []
+    for notebook in sorted(paths.notebooks.glob("[0-9][0-9]_*.ipynb")):
+        provenance[notebook.stem] = read_json(paths.provenance / f"{notebook.stem}.json")
+        sections.append(_section(notebook, numbering, paths))
+    if not sections:
+        raise ZDError(f"{paths.notebooks}: no executed notebooks: run the steps before the report")
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    template = environment.from_string(resources.files("zdlib").joinpath("report.html").read_text(encoding="utf-8"))
+    page = template.render(
+        profile=profile,
+        header=_profile_header(profile),
+        sections=sections,
+        numbering=numbering,
+        provenance=provenance,
+        commits={name: _commit(record) for name, record in provenance.items()},
+        hardware=next(iter(provenance.values()))["hardware"],
+        packages=_packages(provenance),
+        inputs={name: digest for record in provenance.values() for name, digest in record["inputs"].items()},
+        results=f"results/{profile.name}",
+        figures=f"figures/{profile.name}",
+    )
+    write_text(path, page)
+
+
+def markdown(text: str, where: str, *, tags: bool = True) -> Markup:
+    """Markdown with tables and $equations$ as HTML; headings one level down, links to notebooks within the page.
+
+    HTML tags in `text` count as such if `tags`, else as text.
+
+    Raises:
+        ZDError: an equation that latex2mathml cannot read; `where` says in which notebook.
+    """
+
+    def equation(content: str, options: dict[str, Any]) -> str:
+        # latex2mathml knows the aligned environment by its other name, and passes on what it does not know at all.
+        source = content.replace("{aligned}", "{split}")
+        try:
+            mathml = str(convert(source, display="block" if options["display_mode"] else "inline"))
+        except Exception as error:  # its parser raises a dozen unrelated types
+            raise ZDError(
+                f"{where}: equation {content!r} cannot be shown ({type(error).__name__}): correct it"
+            ) from error
+        if unknown := _UNKNOWN_TEX.search(mathml):
+            raise ZDError(
+                f"{where}: equation {content!r} cannot be shown: {unknown[1]} is not known: write it otherwise"
+            )
+        return mathml
+
+    parser = MarkdownIt("commonmark", {"html": tags}).enable(["table", "strikethrough"])
+    parser.use(dollarmath_plugin, renderer=equation, allow_digits=True)
+    rendered = _HEADING.sub(lambda match: f"<{match[1]}h{int(match[2]) + 1}>", parser.render(text))
+    return Markup(_NOTEBOOK_LINK.sub(r'href="#\1"', rendered))
+
+
+def _section(notebook: Path, numbering: Numbering, paths: RunPaths) -> Section:
+    try:
+        cells = nbformat.read(notebook, as_version=4).cells
+    except (OSError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
+        raise ZDError(f"{notebook}: not a readable notebook ({error}): run its step again") from error
+    title = notebook.stem
+    blocks: list[dict[str, Any]] = []
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            text = cell.source
+            if (heading := re.match(r"#\s+(.+)\n?", text)) and title == notebook.stem:
+                title, text = heading[1].strip(), text[heading.end() :]
+            if text.strip():
+                blocks.append({"kind": "prose", "html": markdown(text, notebook.name)})
+        elif cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", []):
+            if blocks and blocks[-1]["kind"] == "code":
+                blocks[-1]["source"] += f"\n\n{cell.source}"
+            else:
+                blocks.append({"kind": "code", "source": cell.source})
+            for output in cell.outputs:
+                blocks += _output(output, notebook.name, numbering, paths)
+    return Section(notebook.stem, title, blocks)
+
+
+def _output(output: Any, where: str, numbering: Numbering, paths: RunPaths) -> list[dict[str, Any]]:
+    """Blocks of one output: none for the caption that follows a figure, because it is already under the figure."""
+    if output.output_type == "stream":
+        return [{"kind": "text", "text": output.text.rstrip()}] if output.text.strip() else []
+    data, marks = output.get("data", {}), output.get("metadata", {}).get("zdlib", {})
+    for kind in _IMAGES:
+        if kind in data:
+            return [_image(data[kind], kind, output.metadata, marks, numbering)]
+    if "image/svg+xml" in data:
+        return [{"kind": "html", "html": Markup(data["image/svg+xml"])}]
+    if "figure" in marks:
+        return []
+    if "text/html" in data:
+        return [_table(data["text/html"], numbering, paths)]
+    if "text/markdown" in data:
+        return [{"kind": "prose", "html": markdown(data["text/markdown"], where)}]
+    return [{"kind": "text", "text": data["text/plain"]}] if data.get("text/plain") else []
+
+
+def _image(content: str, kind: str, metadata: Any, marks: Any, numbering: Numbering) -> dict[str, Any]:
+    block = {"kind": "figure", "name": "", "number": 0, "caption": "", "width": metadata.get(kind, {}).get("width")}
+    block["uri"] = f"data:{kind};base64,{''.join(content.split())}"
+    if "figure" in marks:
+        numbering.figures.append((marks["figure"], marks["caption"]))
+        caption = markdown(marks["caption"], marks["figure"], tags=False)
+        block |= {"name": marks["figure"], "number": len(numbering.figures), "caption": _inline(caption)}
+        block["alt"] = marks["caption"]
+    return block
+
+
+def _table(content: str, numbering: Numbering, paths: RunPaths) -> dict[str, Any]:
+    named = _TABLE_ID.search(content)
+    if named is None or not (paths.tables / f"{named[1]}.csv").is_file():
+        return {"kind": "html", "html": Markup(content)}
+    found = _CAPTION.search(content)
+    caption = html.unescape(found[1]) if found else named[1]
+    numbering.tables.append((named[1], caption))
+    return {
+        "kind": "table",
+        "name": named[1],
+        "number": len(numbering.tables),
+        "caption": _inline(markdown(caption, named[1], tags=False)),
+        "html": Markup(_CAPTION.sub("", content, count=1)),
+    }
+
+
+def _inline(rendered: Markup) -> Markup:
+    """Rendered Markdown of one paragraph without its <p>."""
+    return Markup(re.sub(r"^<p>|</p>\s*$", "", rendered.strip()))
+
+
+def _profile_header(profile: Profile) -> str:
+    """The comment that opens the profile's file."""
+    lines = (repo_root() / "profiles" / f"{profile.name}.yaml").read_text(encoding="utf-8").splitlines()
+    comment = []
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        comment.append(line.removeprefix("#").removeprefix(" "))
+    return "\n".join(comment)
+
+
+def _commit(record: dict[str, Any]) -> str:
+    if record["commit"] is None:
+        return "no git commit"
+    return record["commit"][:10] + (" with local changes" if record["dirty"] else "")
+
+
+def _packages(provenance: dict[str, Any]) -> dict[str, str]:
+    """{package: version} over all steps."""
+    strings = (string.split(" ", 2) for record in provenance.values() for string in record["depends"])
+    return dict(sorted({part[1]: part[2] for part in strings if part[0] == "package"}.items()))

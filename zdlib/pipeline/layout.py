@@ -1,0 +1,206 @@
+"""The steps of the pipeline: what each one reads, writes and depends on, by name.
+
+The Snakefile is written with these names; `zdlib.pipeline.run` and `zdlib.pipeline.status` speak them.
+"""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from zdlib.config import Profile, load_profile
+from zdlib.errors import ZDError
+from zdlib.files import sha256
+from zdlib.paths import RunPaths, repo_root
+from zdlib.pipeline.sources import watched_files
+from zdlib.source_closure import closure, notebook_hash, packages
+
+MAX_CHECKSUM_BYTES = 64 * 1024**2  # inputs up to this size count by content, larger ones by date
+STATE = Path(".snakemake") / "zd"
+FIRST, STUDY = "01_data_prep", "09_control_study"
+
+
+class Layout:
+    """Names of everything a profile's run reads and writes, relative to the repository's root."""
+
+    def __init__(self, profile: str):
+        self.root = repo_root()
+        self.profile: Profile = load_profile(profile)
+        self.paths = RunPaths(profile)
+        self.python = shlex.quote(sys.executable)
+        notebooks = [path.stem for path in sorted((self.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
+        self.jobs = {} if self.profile.study is None else {f"train_{k}": k for k in self.profile.study.jobs()}
+        self.notebooks = [name for name in notebooks if self._has_place(name)]
+        before = [name for name in self.notebooks if name != STUDY]
+        after = [STUDY] if self.jobs else []
+        self.steps = [*before, *self.jobs, *after, "report"]
+
+    def _has_place(self, notebook: str) -> bool:
+        """Whether a profile runs a notebook: the study's with a study, those about its own runs with runs."""
+        if notebook == STUDY:
+            return bool(self.jobs)
+        return bool(self.profile.runs) or notebook == FIRST
+
+    # ---------------------------------------------------------------------------------------------- outputs by name
+    def executed(self, notebook: str) -> str:
+        """The executed notebook."""
+        return self._local(self.paths.notebooks / f"{notebook}.ipynb")
+
+    def table(self, *names: str) -> list[str]:
+        """CSV and JSON of tables."""
+        return [self._local(self.paths.tables / f"{name}.{kind}") for name in names for kind in ("csv", "json")]
+
+    def figure(self, *names: str) -> list[str]:
+        """PNG and PDF of figures."""
+        return [self._local(self.paths.figures / f"{name}.{kind}") for name in names for kind in ("png", "pdf")]
+
+    def checkpoint(self, run: str) -> list[str]:
+        """Weights and training logs of a run."""
+        endings = (".safetensors", "_steps.csv", "_validations.csv")
+        return [self._local(self.paths.checkpoints / f"{run}{ending}") for ending in endings]
+
+    def per_image(self, *names: str) -> list[str]:
+        """Per-image metrics."""
+        return [self._local(self.paths.per_image / f"{name}.csv") for name in names]
+
+    def judged(self, dataset: str) -> list[str]:
+        """Names of the per-image files of a data set's evaluation: each run and baseline under each protocol."""
+        runs = list(self.profile.runs)
+        methods = ["constant_depth", "mean_depth_map", *runs]
+        protocols: tuple[str, ...]
+        if dataset == "nyu":
+            protocols = ("standard", "standard-291", "published", "published-291")
+            own = [f"nyu_segmentation_{key}" for key, run in self.profile.runs.items() if run.seg_weight > 0]
+        else:
+            protocols = ("zoedepth", "published")
+            own = [f"ibims_{kind}_{key}" for key in runs for kind in ("geometry", "planes")]
+        return [f"{dataset}_{protocol}_{key}" for protocol in protocols for key in methods] + own
+
+    def finished(self, step: str) -> str:
+        """The mark of a step's success: the hashes of what it wrote. It lives outside `results/`."""
+        return (STATE / self.profile.name / f"{step}.done").as_posix()
+
+    def failure(self, step: str) -> Path:
+        """Holds "failed" or "was interrupted" after a step's last run ended so."""
+        return self.root / STATE / self.profile.name / f"{step}.failed"
+
+    def priority(self, step: str) -> int:
+        """Steps that could run now run in the order of their numbers; a step this profile lacks has none."""
+        return len(self.steps) - self.steps.index(step) if step in self.steps else 0
+
+    @property
+    def report(self) -> str:
+        """The page that shows it all."""
+        return self._local(self.paths.results / "report.html")
+
+    def provenance(self, step: str) -> Path:
+        """Where a step's provenance goes."""
+        return self.paths.provenance / f"{step}.json"
+
+    # --------------------------------------------------------------------------------------------------- inputs
+    @property
+    def materialised(self) -> list[str]:
+        """Files of the embedded data set that notebook 01 writes; none where the profile names real data."""
+        data = self.profile.data
+        if data.embedded is None:
+            return []
+        return [data.nyu_mat, data.nyu_splits, f"{data.ibims_root}/imagelist.txt"]
+
+    @property
+    def data_sources(self) -> list[str]:
+        """Data files that must be there from the start."""
+        files = [self._local(self.root / path) for path in watched_files(self.profile, weights=False)]
+        if self.profile.data.embedded is None:
+            return files
+        return [file for file in files if file.endswith(".h5")]  # not the datasheet or the credits
+
+    @property
+    def data(self) -> list[str]:
+        """Data files that notebooks after the first read."""
+        return self.materialised or self.data_sources
+
+    @property
+    def weights(self) -> list[str]:
+        """The encoder's checkpoint file, if the profile names one."""
+        return [self._local(self.root / path) for path in watched_files(self.profile, weights=True)]
+
+    @property
+    def benchmark(self) -> list[str]:
+        """What `zdlib bench` measured, on whatever machine: committed, and no profile's."""
+        return [self._local(path) for path in sorted((self.root / "results" / "bench").glob("*.*"))]
+
+    def depends(self, step: str, *sections: str) -> list[str]:
+        """What makes a step stale besides its input files; one string `kind name content` each.
+
+        Args:
+            step: a notebook's name, or "report".
+            sections: the parts of the profile it uses.
+
+        Returns:
+            Nothing for a step that this profile lacks: the Snakefile has the rules of all profiles.
+        """
+        if step not in self.steps:
+            return []
+        source = self.source(step)
+        files = {self._local(source): notebook_hash(source) if source.suffix == ".ipynb" else sha256(source)}
+        files |= {path.as_posix(): sha256(self.root / path) for path in closure(source, self.root)}
+        unheeded = {"data": {"nyu_packs"}}  # the same frames from another file
+        values = self.profile.model_dump(mode="json", include=set(sections), exclude=unheeded)
+        if step in self.jobs and self.profile.study is not None:
+            values["run"] = self.profile.study.jobs()[self.jobs[step]].model_dump(mode="json")
+        return [
+            *(f"file {name} {digest[:16]}" for name, digest in sorted(files.items())),
+            *(f"value {name} {value}" for name, value in _flat(values)),
+            *(f"package {name} {version}" for name, version in packages(source, self.root).items()),
+        ]
+
+    def source(self, step: str) -> Path:
+        """The file whose code a step runs.
+
+        Raises:
+            ZDError: no such step.
+        """
+        if step not in self.steps:
+            raise ZDError(f"{step}: no such step: choose one of {', '.join(self.steps)}")
+        if step in self.jobs:
+            return self.root / "zdlib/paper/control_study.py"
+        return self.root / ("zdlib/paper/report.py" if step == "report" else f"notebooks/{step}.ipynb")
+
+    def find_step(self, name: str) -> str:
+        """A step by its full name, its number or its name without number.
+
+        Raises:
+            ZDError: no such step.
+        """
+        for step in self.steps:
+            if name in {step, rule_of(step)} or (name.isdigit() and step.startswith(f"{name}_")):
+                return step
+        raise ZDError(f"{name}: no such step: choose one of {', '.join(self.steps)}")
+
+    def _local(self, path: Path) -> str:
+        return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
+
+
+def rule_of(step: str) -> str:
+    """A step's rule in the Snakefile (a rule's name cannot begin with a digit)."""
+    return step.split("_", 1)[1] if step[:2].isdigit() else step
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Leaves of nested mappings as (dotted name, value), sorted."""
+    if isinstance(value, dict):
+        for key in sorted(value):
+            yield from _flat(value[key], f"{name}.{key}" if name else key)
+    else:
+        yield name, str(value)
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 5 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,256 @@
+"""One optimiser step: precision, accumulation, clipping, and what of a network takes part in it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator, DistributedType
+from torch import Tensor, nn
+
+from zdlib.config import TrainConfig
+from zdlib.distributed import gather, pool_batch_norm
+from zdlib.errors import ZDError
+from zdlib.losses.zoe_distill import ZoeDistillLoss
+from zdlib.models.zoe.network import ZoeDepth
+from zdlib.recipes import Recipe
+
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass
+class Trainer:
+    """All that a training step changes, and the step.
+
+    Attributes:
+        model: the network; `parallel` is the same, wrapped for several processes where there are.
+        criterion: its losses.
+        optimizer, schedule, scaler: as PyTorch's (the scaler acts in fp16 alone).
+        config: clipping and accumulation.
+        precision: fp32, bf16 or fp16, resolved.
+        accelerator: device and processes.
+        source: the file that frames come from, for messages.
+    """
+
+    model: ZoeDepth
+    parallel: nn.Module
+    criterion: ZoeDistillLoss
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    scaler: torch.amp.GradScaler
+    config: TrainConfig
+    precision: str
+    accelerator: Accelerator
+    source: Path
+
+    def step(self, batch: dict[str, Tensor]) -> dict[str, float]:
+        """One optimiser step; the losses, means over accumulated parts, and the gradient's norm before clipping.
+
+        Raises:
+            ZDError: a loss or the gradient is not finite; the weights are as before.
+        """
+        batch = {key: value.to(self.accelerator.device, non_blocking=True) for key, value in batch.items()}
+        self.optimizer.zero_grad(set_to_none=True)
+        slices = _parts(len(batch["index"]), self.config.accumulate)
+        parts = [{key: value[i] for key, value in batch.items()} for i in slices]
+        share = 1 / len(parts)
+        sums: dict[str, float] = {}
+        for number, part in enumerate(parts, start=1):
+            # DDP exchanges gradients once, after the last part.
+            with self.accelerator.no_sync(self.parallel) if number < len(parts) else nullcontext():
+                losses = self._losses(part)
+                self._check(losses["total"], "loss", batch)
+                self.scaler.scale(losses["total"] * share).backward()
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, 0.0) + loss.item() * share
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_grad_norm)
+        if not self.scaler.is_enabled():  # which skips such a step itself
+            self._check(norm, "gradient", batch)
+        scale = self.scaler.get_scale()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.scaler.get_scale() >= scale:
+            self.schedule.step()
+        return {**sums, "grad_norm": norm.item()}
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` takes; tensors are those in use."""
+        parts = (self.model, self.optimizer, self.schedule, self.scaler)
+        modes = {name: module.training for name, module in self.model.named_modules()}
+        return {"modes": modes, **{type(part).__name__: part.state_dict() for part in parts}}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Be as the trainer that gave `state`."""
+        for part in (self.model, self.optimizer, self.schedule, self.scaler):
+            part.load_state_dict(state[type(part).__name__])
+        for name, module in self.model.named_modules():
+            module.training = state["modes"][name]
+
+    def _losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        images = batch["image"].contiguous(memory_format=torch.channels_last)
+        half = HALF.get(self.precision)
+        with torch.autocast(self.accelerator.device.type, half or torch.bfloat16, enabled=half is not None):
+            out = self.parallel(images)
+        # The losses take logarithms of small differences: always in full precision.
+        logits = None if out.segmentation is None else out.segmentation.float()
+        return self.criterion(out.metric_depth.float(), logits, batch)
+
+    def _check(self, value: Tensor, what: str, batch: dict[str, Tensor]) -> None:
+        # Losses and gradients are those of all processes, so all of them come here or none.
+        if not torch.isfinite(value):
+            frames = ", ".join(str(i) for i in gather(batch["index"].tolist()))
+            raise ZDError(
+                f"{self.source}: the {what} is not finite on frames {frames}: inspect them, or lower train.lr"
+            )
+
+
+def _parts(frames: int, parts: int) -> list[slice]:
+    """Nearly equal slices of a batch."""
+    return [slice(frames * i // parts, frames * (i + 1) // parts) for i in range(parts)]
+
+
+def prepare_network(model: ZoeDepth) -> None:
+    """Lay a network out for training, in place: channels last, statistics pooled over processes, unreached frozen."""
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
+    pool_batch_norm(model)
+    freeze_unreached(model)
+
+
+def make_trainer(
+    model: ZoeDepth,
+    recipe: Recipe,
+    seg_weight: float,
+    config: TrainConfig,
+    *,
+    steps: int,
+    accelerator: Accelerator,
+    source: Path,
+) -> Trainer:
+    """Everything around a network that `prepare_network` laid out; no random number is drawn.
+
+    Args:
+        model: the network, on the accelerator's device.
+        recipe: which losses.
+        seg_weight: of the segmentation's losses.
+        config: optimisation, precision, and whether to compile.
+        steps: optimiser steps of the whole training, for the schedule.
+        accelerator: device and processes.
+        source: the file that frames come from, for messages.
+    """
+    precision = chosen_precision(config, accelerator.device)
+    parallel = accelerator.prepare_model(model)
+    optimizer, schedule = optimisation(model, config, steps)
+    return Trainer(
+        model=model,
+        parallel=compiled(parallel) if config.compile else parallel,
+        criterion=ZoeDistillLoss(recipe, seg_weight),
+        optimizer=optimizer,
+        schedule=schedule,
+        scaler=torch.amp.GradScaler(accelerator.device.type, enabled=precision == "fp16"),
+        config=config,
+        precision=precision,
+        accelerator=accelerator,
+        source=source,
+    )
+
+
+def optimisation(
+    model: ZoeDepth, config: TrainConfig, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW with ZoeDepth's parameter groups under OneCycle (constant for 70 %, then a cosine to lr / 10⁴)."""
+    groups = model.parameter_groups(config.lr, config.encoder_lr_factor)
+    for group in groups:
+        group["params"] = [parameter for parameter in group["params"] if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=[group["lr"] for group in groups],
+        total_steps=steps,
+        pct_start=config.pct_start,
+        div_factor=config.div_factor,
+        final_div_factor=config.final_div_factor,
+        base_momentum=0.85,
+        max_momentum=0.95,
+    )
+    return optimizer, schedule
+
+
+def compiled(model: nn.Module) -> nn.Module:
+    """The same network, compiled when it first runs; parameters and names are those of `model`.
+
+    Every shape gets a program of its own: what a general one looks like would depend on the shapes seen before, and so
+    a resumed run's bits on where it had been stopped.
+    """
+    return cast(nn.Module, torch.compile(model, dynamic=False))
+
+
+def refuse_sharding(kind: DistributedType) -> None:
+    """Raise a ZDError if `accelerate launch` was told to share out the parameters themselves (FSDP, DeepSpeed, …).
+
+    Validation and the states on disk need the whole network in every process.
+    """
+    if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
+        raise ZDError(
+            f"accelerate launch: {kind.value} shares out parameters, which is not supported: launch without it; "
+            "against a lack of memory set train.checkpoint_activations or train.accumulate"
+        )
+
+
+@contextmanager
+def deterministic_algorithms(wanted: bool) -> Iterator[None]:
+    """Within this context, if `wanted`, equal steps on a GPU are bitwise equal: what has no such algorithm is an error.
+
+    torch's global switches are put back afterwards. cuBLAS reads its workspace's size when it is first used, so that
+    one stays; a size that is set already is kept.
+    """
+    algorithms = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(algorithms[0], warn_only=algorithms[1])
+        torch.backends.cudnn.benchmark = benchmark
+
+
+def freeze_unreached(model: ZoeDepth) -> list[str]:
+    """Switch off the gradient of the parameters that no output depends on, and name them.
+
+    DDP need not search for them in every step then. Found by one backward pass on one grey image, in evaluation mode:
+    neither statistics nor random numbers move.
+    """
+    modes = [module.training for module in model.modules()]
+    model.eval()
+    parameter = next(model.parameters())
+    out = model(torch.full((1, 3, *model.config.input_size), 0.5, device=parameter.device), model.unet is not None)
+    total = out.metric_depth.sum() + (0 if out.segmentation is None else out.segmentation.sum())
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+    unreached = [name for name, gradient in zip(names, gradients, strict=True) if gradient is None]
+    for name in unreached:
+        model.get_parameter(name).requires_grad_(False)
+    for module, training in zip(model.modules(), modes, strict=True):
+        module.training = training
+    return unreached
+
+
+def chosen_precision(config: TrainConfig, device: torch.device) -> str:
+    """`train.precision`, with `auto` resolved: bf16 where the processor computes in it, else fp32."""
+    if config.precision != "auto":
+        return config.precision
+    return "bf16" if computes_in_bf16(device) else "fp32"
+
+
+def computes_in_bf16(device: torch.device) -> bool:
+    """Whether the processor has instructions for bfloat16: without them it is emulated, slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
