@@ -42,7 +42,7 @@ def line_figure():
 
 SCRIPT = """
 import sys
-from zdlib import figures
+from zdlib.paper import figures
 from zdlib.paths import RunPaths
 figures.display = lambda *a, **k: None
 figure = figures.new_figure(3.0, 2.0)
