@@ -1,22 +1,17 @@
 """The command line: `zdlib train | predict | score | convert | info | data | bench`."""
 
 import argparse
-import io
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image
-
-from zdlib.apps import data_commands
+from zdlib.apps import data_commands, predict_command
+from zdlib.apps.model_files import load_model
 from zdlib.bench.__main__ import add_options
 from zdlib.bench.__main__ import run as bench
 from zdlib.errors import ZDError
-from zdlib.files import write_bytes
-from zdlib.recipes import RECIPES
 
 if TYPE_CHECKING:  # timm and torch take seconds to import: `--help` does without
     from zdlib.models.zoe.network import ZoeDepth
@@ -72,38 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--fresh", dest="start", action="store_const", const="fresh", help="begin in any case")
     train.set_defaults(run=_train)
 
-    predict = commands.add_parser(
-        "predict",
-        help="metric depth of pictures",
-        description="Writes OUT/NAME.npy (float32 metres), OUT/NAME.png (16 bit, millimetres, at most 65535) "
-        "and OUT/NAME_preview.png, at the picture's resolution. The defaults are those of ZoeDepth's own inference.",
-    )
-    predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="pictures, or folders of them")
-    predict.add_argument("--model", help="a name that `zdlib info` lists; not needed for a .safetensors file")
-    predict.add_argument("--weights", required=True, help="a checkpoint: ours (.safetensors) or an official one (.pt)")
-    predict.add_argument("-o", "--out", type=Path, required=True, help="folder to write to")
-    predict.add_argument("--domain", help="head of a model with several (nyu, kitti); default: the router decides")
-    predict.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, … (default cpu)")
-    predict.add_argument(
-        "--no-pad",
-        dest="pad",
-        action="store_false",
-        help="do not surround the picture by its reflection. Padding smooths the borders but changes the scale: "
-        "it moves ZoeDepth's RMSE on NYU from 0.270 to 0.375 m, so benchmarks are run without",
-    )
-    predict.add_argument(
-        "--no-flip",
-        dest="flip",
-        action="store_false",
-        help="do not average with the mirrored picture's prediction: half the time; the published 0.270 m is with it",
-    )
-    predict.add_argument(
-        "--precision",
-        choices=["fp32", "bf16"],
-        default="fp32",
-        help="bf16: faster on processors that compute in it; depths differ by about a percent (default fp32)",
-    )
-    predict.set_defaults(run=_predict)
+    predict_command.add_parser(commands)
 
     score = commands.add_parser(
         "score",
@@ -175,84 +139,6 @@ def _train(options: argparse.Namespace) -> None:
         leave()
 
 
-def _predict(options: argparse.Namespace) -> None:
-    import torch
-    from tqdm import tqdm
-
-    from zdlib.data.formats.images import read_picture
-    from zdlib.evaluate.depth_model import halve_weights, predict_depth
-    from zdlib.models.memory import keep_freed_memory
-
-    model, info = _load(Path(options.weights), options.model)
-    names = [domain.name for domain in model.config.domains]
-    if options.domain is not None and options.domain not in names:
-        raise ZDError(f"--domain {options.domain}: this model has {', '.join(names)}")
-    domain = None if options.domain is None else names.index(options.domain)
-    paths = _pictures(options.images)
-    stems = [path.stem for path in paths]
-    if len(set(stems)) < len(stems):
-        raise ZDError("two pictures have the same name: predict them into different folders")
-    try:
-        model = model.to(torch.device(options.device))
-    except (RuntimeError, AssertionError) as error:
-        raise ZDError(
-            f"--device {options.device}: cannot be used ({str(error).splitlines()[0]}): use cpu or cuda:0"
-        ) from error
-    metres = RECIPES[info["recipe"]].metres_per_unit if info.get("recipe") in RECIPES else 1.0
-    keep_freed_memory()
-    if options.precision == "bf16":
-        halve_weights(model)
-    for path in tqdm(paths, unit="picture", disable=len(paths) == 1):  # one at a time: a folder needs no more memory
-        picture = read_picture(path, "name an image file", "RGB")
-        depth = predict_depth(model, picture, options.pad, options.flip, domain, options.precision)
-        depth = depth * np.float32(metres)
-        _write(options.out, path.stem, depth)
-        tqdm.write(f"{path}: {depth.min():.2f} to {depth.max():.2f} m -> {options.out / path.stem}.npy")
-
-
-def _pictures(paths: Sequence[Path]) -> list[Path]:
-    """The files among `paths`, and the image files of the folders among them."""
-    from zdlib.data.sets.folder import IMAGE_SUFFIXES
-
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(p for p in path.glob("*") if p.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else [path]
-        if not inside:
-            raise ZDError(
-                f"{path}: no {', '.join(sorted(IMAGE_SUFFIXES))} in this folder: name image files, or another"
-            )
-        found.extend(inside)
-    return found
-
-
-def _write(folder: Path, stem: str, depth: np.ndarray) -> None:
-    """The three files of one picture."""
-    raw = io.BytesIO()
-    np.save(raw, depth)
-    write_bytes(folder / f"{stem}.npy", raw.getvalue())
-    millimetres = np.clip(np.round(depth * 1000), 0, 65535).astype(np.uint16)
-    for name, picture in ((stem, millimetres), (f"{stem}_preview", _preview(depth))):
-        encoded = io.BytesIO()
-        Image.fromarray(picture).save(encoded, "png")
-        write_bytes(folder / f"{name}.png", encoded.getvalue())
-
-
-def _preview(depth: np.ndarray) -> np.ndarray:
-    """Depth in colours, with a colour bar in metres; (h, w, 3) uint8."""
-    from zdlib.colours import DEPTH_MAP
-    from zdlib.paper.figures import new_figure
-
-    height, width = depth.shape
-    figure = new_figure(8.0, max(8 * height / width * 0.85, 1.0))
-    axes = figure.add_subplot()
-    shown = axes.imshow(depth, cmap=DEPTH_MAP, interpolation="nearest")
-    axes.set_axis_off()
-    figure.colorbar(shown, label="depth [m]")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return np.array(Image.open(buffer).convert("RGB"))
-
-
 def _score(options: argparse.Namespace) -> None:
     from zdlib.evaluate.prediction_files import open_source
     from zdlib.evaluate.score import find_protocol, open_truth, score
@@ -289,7 +175,7 @@ def _convert(options: argparse.Namespace) -> None:
         model, _ = load_checkpoint(options.source)
         save_official(options.target, model)
     elif endings[0] in (".pt", ".pth") and endings[1] == ".safetensors":
-        model, _ = _load(options.source, options.model)
+        model, _ = load_model(options.source, options.model)
         save_checkpoint(options.target, model, model.config, {"converted_from": options.source.name})
     else:
         raise ZDError(f"{options.source} -> {options.target}: one must end in .pt, the other in .safetensors")
@@ -320,19 +206,5 @@ def _describe(source: Path) -> "tuple[ZoeDepth, dict[str, Any]]":
     if str(source) in list_models():
         with torch.device("meta"):
             return create_model(str(source)), {}
-    model, info = _load(source, None)
+    model, info = load_model(source, None)
     return model, {key: f"{len(v)} numbers" if isinstance(v, list) and len(v) > 8 else v for key, v in info.items()}
-
-
-def _load(path: Path, name: str | None) -> "tuple[ZoeDepth, dict[str, Any]]":
-    """The model of a checkpoint of any kind, and what is known of it."""
-    from zdlib.models.checkpoints import identify, load_checkpoint
-    from zdlib.models.factory import create_model
-    from zdlib.models.registry import architecture
-
-    if path.suffix == ".safetensors":
-        model, info = load_checkpoint(path)
-        if name is not None and architecture(name) != model.config:
-            raise ZDError(f"{path}: holds another model than {name}: leave --model out, the file says what it holds")
-        return model, info
-    return create_model(name or identify(path), weights=str(path)), {}
