@@ -17,9 +17,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from zdlib.config import DataConfig, Profile, RunConfig, TrainConfig
-from zdlib.data.formats.pack import PackedReader
-from zdlib.data.sets.nyu import NYUReader, read_splits
+from zdlib.config import Profile, RunConfig, TrainConfig
 from zdlib.distributed import gather, largest, processes
 from zdlib.errors import ZDError
 from zdlib.files import atomic_path, write_csv
@@ -29,7 +27,7 @@ from zdlib.models.checkpoints import save_checkpoint
 from zdlib.models.factory import build_model
 from zdlib.models.memory import keep_freed_memory
 from zdlib.models.zoe.network import ZoeDepth
-from zdlib.paths import RunPaths, resolve
+from zdlib.paths import RunPaths
 from zdlib.recipes import Recipe
 from zdlib.train.progress import Live
 from zdlib.train.resume import (
@@ -45,7 +43,7 @@ from zdlib.train.resume import (
     random_state,
     restore_random_state,
 )
-from zdlib.train.split import frame_roles
+from zdlib.train.setup import open_frames
 from zdlib.train.step import (
     chosen_precision,
     deterministic_algorithms,
@@ -124,10 +122,8 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     accelerator.wait_for_everyone()
     state = _state_to_resume(run_name, states, made_from, start, main)
 
-    reader = _open_frames(profile.data, recipe, made_from.get("content of data.nyu_mat"))
-    roles = frame_roles(
-        recipe, read_splits(resolve(profile.data.nyu_splits)), reader.scenes, config.validation_fraction
-    )
+    frames = open_frames(profile, run, made_from.get("content of data.nyu_mat"))
+    reader, roles = frames.reader, frames.roles
     train_set = TrainingSet(reader, roles.train, recipe, augment=True, seed=run.seed)
     selection_set = TrainingSet(reader, roles.selection, recipe, augment=False, seed=run.seed)
     _check_shares(len(train_set), config, accelerator.num_processes)
@@ -342,16 +338,6 @@ def _state_to_resume(
     if main:
         print(f"{run_name}: begins; an unfinished run that differs is now in {states.set_aside().name}: {difference}")
     return None
-
-
-def _open_frames(data: DataConfig, recipe: Recipe, digest: str | None) -> NYUReader | PackedReader:
-    """The profile's frames with the recipe's depth, from their pack if there is one; `digest` is the `.mat`'s."""
-    mat, depth = resolve(data.nyu_mat), recipe.depth_source
-    if depth not in data.nyu_packs or digest is None:  # the reader says that the .mat is missing
-        return NYUReader(mat, depth=depth)
-    packed = PackedReader(resolve(data.nyu_packs[depth]))
-    packed.require(mat, digest, depth, NYUReader)
-    return packed
 
 
 def _check_shares(frames: int, config: TrainConfig, processes: int) -> None:

@@ -1,0 +1,46 @@
+"""What a run is made of, from its profile: which frames train and which select."""
+
+from dataclasses import dataclass
+
+from zdlib.config import Profile, RunConfig
+from zdlib.data.formats.pack import PackedReader
+from zdlib.data.sets.nyu import NYUReader, read_splits
+from zdlib.files import sha256
+from zdlib.paths import resolve
+from zdlib.train.split import FrameRoles, frame_roles
+
+
+@dataclass(frozen=True)
+class RunFrames:
+    """The frames of a run.
+
+    Attributes:
+        reader: gives them, with the depth that the run's recipe asks for.
+        roles: their numbers in the reader, by what they are used for.
+    """
+
+    reader: NYUReader | PackedReader
+    roles: FrameRoles
+
+
+def open_frames(profile: Profile, run: RunConfig, digest: str | None = None) -> RunFrames:
+    """Open the profile's frames for a run: from the pack of its depth if there is one, else from the `.mat`.
+
+    Args:
+        profile: names the files and the share of frames that select.
+        run: its recipe decides depth, split and selection.
+        digest: SHA-256 of the `.mat`, against which a pack is checked; None computes it where it is needed.
+
+    Raises:
+        ZDError: a file is missing or damaged, or the pack is another file's.
+    """
+    data, recipe = profile.data, run.settings
+    mat, depth = resolve(data.nyu_mat), recipe.depth_source
+    reader: NYUReader | PackedReader
+    if depth in data.nyu_packs and mat.is_file():
+        reader = PackedReader(resolve(data.nyu_packs[depth]))
+        reader.require(mat, digest or sha256(mat), depth, NYUReader)
+    else:  # the reader says that the .mat is missing
+        reader = NYUReader(mat, depth=depth)
+    splits = read_splits(resolve(data.nyu_splits))
+    return RunFrames(reader, frame_roles(recipe, splits, reader.scenes, profile.train.validation_fraction))
