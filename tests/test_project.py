@@ -13,8 +13,8 @@ import yaml
 
 from zdlib.config import Profile, load_profile
 from zdlib.files import read_json
+from zdlib.metrics.as_text import HEADERS
 from zdlib.paper import control_study
-from zdlib.paper.tables import HEADERS
 from zdlib.paper.tables import main as tables_main
 from zdlib.paths import RunPaths
 from zdlib.pipeline.notebook import check_parameters

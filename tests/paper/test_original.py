@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from zdlib.data.sets.nyu import official_parts
 from zdlib.paper import original
 
 
 def test_official_split_is_complete():
-    parts = original.official_parts()
+    parts = official_parts()
     assert list(parts.index) == list(range(original.N_LABELLED))
     assert parts.value_counts().to_dict() == {"train": 795, "test": 654}
     assert parts[1157] == "test"

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from zdlib.errors import ZDError
+from zdlib.metrics import as_text
 from zdlib.metrics.intervals import bootstrap_groups
 from zdlib.paper import tables
 from zdlib.paths import RunPaths
@@ -41,12 +42,12 @@ def test_stored_numbers_keep_their_digits(paths):
 
 
 def test_best_is_bold_among_comparable_rows_only():
-    best = tables.best_cells(FRAME, ["protocol"])
+    best = as_text.best_cells(FRAME, ["protocol"])
     assert best[:, 2].tolist() == [True, True, False, False]  # equal as shown; a group of one has no best
     assert best[:, 3].tolist() == [True, False, False, False]  # lower is better
     assert not best[:, [0, 1, 4]].any()
-    assert tables.best_cells(FRAME, [])[:, 2].tolist() == [False, False, True, False]
-    assert not tables.best_cells(FRAME, None).any()
+    assert as_text.best_cells(FRAME, [])[:, 2].tolist() == [False, False, True, False]
+    assert not as_text.best_cells(FRAME, None).any()
 
 
 def test_html_is_escaped_headed_and_always_the_same(paths):
@@ -77,12 +78,12 @@ def test_html_is_escaped_headed_and_always_the_same(paths):
     ],
 )
 def test_cell(value, column, text):
-    assert tables.cell(value, column) == text
+    assert as_text.cell(value, column) == text
 
 
 def test_markdown_table(paths):
     tables.save_table(FRAME, "x", paths, caption="Caption.", compare=["protocol"])
-    lines = tables.markdown(json.loads((paths.tables / "x.json").read_text())).splitlines()
+    lines = as_text.markdown(json.loads((paths.tables / "x.json").read_text())).splitlines()
     assert lines[0] == "| protocol | method | δ1 | AbsRel | parameters |"
     assert lines[1] == "|---|---|---:|---:|---:|"
     assert lines[2] == "| standard | a | **0.900** | **0.123** | 1,234,567 |"
@@ -95,7 +96,7 @@ def test_hidden_columns_are_stored_but_not_shown(paths):
     assert ">published<" not in html
     assert "font-weight: bold" in html
     assert "protocol" in pd.read_csv(paths.tables / "x.csv")
-    text = tables.markdown(json.loads((paths.tables / "x.json").read_text()))
+    text = as_text.markdown(json.loads((paths.tables / "x.json").read_text()))
     assert text.splitlines()[2] == "| a | **0.900** | **0.123** | 1,234,567 |"
 
 
@@ -140,7 +141,7 @@ def test_an_interval_is_shown_beside_its_value_and_explained(paths):
     assert ">0.900\N{NO-BREAK SPACE}±.015</td>" in shown
     assert ">0.990</td>" in shown
     assert "low" not in shown
-    text = tables.markdown(json.loads((paths.tables / "x.json").read_text()))
+    text = as_text.markdown(json.loads((paths.tables / "x.json").read_text()))
     assert "| standard | a | **0.900\N{NO-BREAK SPACE}±.015** | **0.123** | 1,234,567 |" in text
     assert f"*Caption. {tables.INTERVAL_NOTE}*" in text
     assert pd.read_csv(paths.tables / "x.csv")["delta1_high"][0] == 0.92
@@ -154,7 +155,7 @@ def test_one_scene_has_no_interval_and_zero_no_sign(paths):
     frame = pd.DataFrame({"delta1": [0.65, 0.8], "delta1_low": ends["delta1_low"], "delta1_high": ends["delta1_high"]})
     frame = frame.assign(difference=[-0.0001, -0.001], rmse_change=[-0.00004, -0.0], pe_flatness_m=[0.095, 0.1])
     tables.save_table(frame, "x", paths, caption="Caption.")
-    lines = tables.markdown(json.loads((paths.tables / "x.json").read_text())).splitlines()
+    lines = as_text.markdown(json.loads((paths.tables / "x.json").read_text())).splitlines()
     assert lines[0] == "| δ1 | difference | Δ RMSE [m] | PE flat [m] |"
     assert lines[2].startswith("| 0.650\N{NO-BREAK SPACE}±.100 | 0.000 | 0.0000 | ")
     assert lines[3].startswith("| 0.800 | -0.001 | 0.0000 | ")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from zdlib.data.sample import Reader, Sample
+from zdlib.data.sample import Reader
 from zdlib.data.sets.ddad import DDADReader
 from zdlib.data.sets.diml import DIMLIndoorReader, DIMLOutdoorReader
 from zdlib.data.sets.diode import DiodeReader
@@ -15,7 +15,6 @@ from zdlib.data.sets.nyu import NYUReader
 from zdlib.data.sets.sunrgbd import SunRGBDReader
 from zdlib.data.sets.vkitti2 import VirtualKittiReader
 from zdlib.errors import ZDError
-from zdlib.metrics.protocols import Protocol
 
 
 @dataclass(frozen=True)
@@ -109,22 +108,3 @@ def open_reader(name: str, root: Path) -> Reader:
         ZDError: no data set of this name; the copy is missing or incomplete.
     """
     return data_set(name).open(Path(root), True)
-
-
-@dataclass(frozen=True)
-class ViewedReader:
-    """A reader of the parts of frames that a protocol shows the model (`Protocol.view`).
-
-    Predicting for these samples and judging with them is ZoeDepth's evaluation of KITTI; for most protocols the parts
-    are whole frames.
-    """
-
-    reader: Reader
-    protocol: Protocol
-
-    def __len__(self) -> int:
-        return len(self.reader)
-
-    def __getitem__(self, index: int, /) -> Sample:
-        """Read one frame; `index` is 0-based."""
-        return self.protocol.view(self.reader[index])

@@ -14,22 +14,22 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from zdlib.data.registry import ViewedReader, data_set, nyu_mat
+from zdlib.data.registry import data_set, nyu_mat
 from zdlib.data.sets.folder import FolderReader
 from zdlib.data.sets.ibims import IBimsReader
-from zdlib.data.sets.nyu import NYU_FRAMES, NYUReader, Splits, contiguous_split, read_splits
+from zdlib.data.sets.nyu import NYU_FRAMES, NYUReader, Splits, contiguous_split, official_parts, read_splits
 from zdlib.errors import ZDError
 from zdlib.evaluate.ibims import IBimsScores, evaluate_ibims
 from zdlib.evaluate.judge import Readers, depth_by_class, depth_by_distance, evaluate_depth, summarise
 from zdlib.evaluate.prediction_files import Predictions, Source, check
+from zdlib.evaluate.viewed import ViewedReader
 from zdlib.files import write_csv, write_json
 from zdlib.metrics import protocols
+from zdlib.metrics.as_text import HEADERS, markdown
 from zdlib.metrics.depth import METRICS
 from zdlib.metrics.ibims import DISTANCE_EDGES
 from zdlib.metrics.intervals import interval_table
 from zdlib.metrics.protocols import Protocol
-from zdlib.paper.original import official_parts
-from zdlib.paper.tables import HEADERS, markdown
 
 TrainedOn = Literal["official", "contiguous", "none"]
 _ENDS = ("value", "low", "high")

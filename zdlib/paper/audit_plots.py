@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from zdlib.metrics.as_text import HEADERS
 from zdlib.metrics.depth import HIGHER_IS_BETTER
 from zdlib.paper.figures import COLOURS, GREY, STYLE, WIDTH, new_figure
 from zdlib.paper.original import N_LABELLED, N_TRAINED, implied_by_ratio
-from zdlib.paper.tables import HEADERS
 
 BETTER, WORSE, MARK = COLOURS[0], COLOURS[1], COLOURS[2]
 

@@ -6,26 +6,16 @@ limits written for metres.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
+from zdlib.data.sets.nyu import official_parts
 from zdlib.metrics.depth import HIGHER_IS_BETTER
 
 N_LABELLED = 1449  # frames of nyu_depth_v2_labeled.mat
 N_TRAINED = 1158  # the original trains on frames 0..1157
-
-_SPLITS = Path(__file__).parents[1] / "data" / "nyu_splits.csv"
-
-
-def official_parts() -> pd.Series:
-    """NYU's official split: `train` or `test` for each of the 1449 labelled frames (0-based index).
-
-    Source: `splits.mat` (795 `trainNdxs`, 654 `testNdxs`), shipped here as `zdlib/data/nyu_splits.csv`.
-    """
-    return pd.read_csv(_SPLITS, index_col="frame")["part"]
 
 
 def split_overlap() -> pd.DataFrame:

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from zdlib.data.sets.nyu import official_parts
 from zdlib.paper.figures import COLOURS, GREY, STYLE, WIDTH, new_figure
-from zdlib.paper.original import N_LABELLED, N_TRAINED, held_out_value, official_parts
+from zdlib.paper.original import N_LABELLED, N_TRAINED, held_out_value
 
 BLUE, ORANGE, GREEN, RED = COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[3]
 LINES = ("-", "--", "-.", ":")

@@ -65,7 +65,9 @@ def write_report(profile: Profile, path: Path) -> None:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    template = environment.from_string(resources.files("zdlib.paper").joinpath("report.html").read_text(encoding="utf-8"))
+    template = environment.from_string(
+        resources.files("zdlib.paper").joinpath("report.html").read_text(encoding="utf-8")
+    )
     page = template.render(
         profile=profile,
         header=_profile_header(profile),

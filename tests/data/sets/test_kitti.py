@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import trees
 
-from zdlib.data.registry import ViewedReader
 from zdlib.data.sets.kitti import LIST, KittiReader
 from zdlib.errors import ZDError
+from zdlib.evaluate.viewed import ViewedReader
 from zdlib.metrics import protocols
 
 

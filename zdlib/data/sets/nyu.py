@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, SupportsIndex
 
 import numpy as np
+import pandas as pd
 import scipy.io
 from jaxtyping import Float64, Int64, UInt16
 
@@ -28,6 +29,8 @@ _SPLITS = (
     "NYU's splits.mat (MD5 08e3c3aea27130ac7c01ffd739a4535f) from "
     "https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html; the embedded rooms' file is written by notebook 01"
 )
+
+_OFFICIAL_PARTS = Path(__file__).parents[1] / "nyu_splits.csv"
 
 # The original repository trains on the first 1158 of NYU's 1449 frames.
 CONTIGUOUS_TRAIN, NYU_FRAMES = 1158, 1449
@@ -87,6 +90,14 @@ def contiguous_split(frames: int) -> Splits:
     """The original repository's split: the first 1158/1449 of the frames, and the rest (exactly 1158 / 291 for NYU)."""
     cut = round(frames * CONTIGUOUS_TRAIN / NYU_FRAMES)
     return Splits(np.arange(cut, dtype=np.int64), np.arange(cut, frames, dtype=np.int64))
+
+
+def official_parts() -> pd.Series:
+    """NYU's official split: `train` or `test` for each of the 1449 labelled frames (0-based index).
+
+    Source: `splits.mat` (795 `trainNdxs`, 654 `testNdxs`), shipped here as `zdlib/data/nyu_splits.csv`.
+    """
+    return pd.read_csv(_OFFICIAL_PARTS, index_col="frame")["part"]
 
 
 class NYUReader(Frames[Sample]):
