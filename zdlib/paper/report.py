@@ -6,7 +6,6 @@ Images are data URIs and equations MathML, so the page opens anywhere, offline. 
 import html
 import re
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +64,7 @@ def write_report(profile: Profile, path: Path) -> None:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    template = environment.from_string(
-        resources.files("zdlib.paper").joinpath("report.html").read_text(encoding="utf-8")
-    )
+    template = environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
     page = template.render(
         profile=profile,
         header=_profile_header(profile),

@@ -11,10 +11,9 @@ from typing import Any
 
 from zdlib.config import Profile, load_profile
 from zdlib.errors import ZDError
-from zdlib.files import sha256
 from zdlib.paths import RunPaths, repo_root
 from zdlib.pipeline.sources import watched_files
-from zdlib.source_closure import closure, notebook_hash, packages
+from zdlib.source_closure import fingerprints, packages
 
 MAX_CHECKSUM_BYTES = 64 * 1024**2  # inputs up to this size count by content, larger ones by date
 STATE = Path(".snakemake") / "zd"
@@ -143,14 +142,12 @@ class Layout:
         if step not in self.steps:
             return []
         source = self.source(step)
-        files = {self._local(source): notebook_hash(source) if source.suffix == ".ipynb" else sha256(source)}
-        files |= {path.as_posix(): sha256(self.root / path) for path in closure(source, self.root)}
         unheeded = {"data": {"nyu_packs"}}  # the same frames from another file
         values = self.profile.model_dump(mode="json", include=set(sections), exclude=unheeded)
         if step in self.jobs and self.profile.study is not None:
             values["run"] = self.profile.study.jobs()[self.jobs[step]].model_dump(mode="json")
         return [
-            *(f"file {name} {digest[:16]}" for name, digest in sorted(files.items())),
+            *(f"file {name} {digest[:16]}" for name, digest in fingerprints(source, self.root).items()),
             *(f"value {name} {value}" for name, value in _flat(values)),
             *(f"package {name} {version}" for name, version in packages(source, self.root).items()),
         ]

@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -21,29 +21,33 @@ from zdlib.config import Profile
 from zdlib.errors import ZDError
 from zdlib.files import atomic_path, read_json, sha256, write_json
 from zdlib.paths import resolve
-from zdlib.source_closure import closure, packages
+from zdlib.source_closure import LIBRARY_ROOT, fingerprints, packages
 
 Start = Literal["auto", "resume", "fresh"]
 KEPT_STATES = 2
-# Settings of `train` that have no influence on any number.
+# Settings of `train`, and a module, that have no influence on any number.
 WITHOUT_INFLUENCE = {"workers", "save_minutes"}
+VIEW = LIBRARY_ROOT / "zdlib" / "train" / "progress.py"
+LOOP = LIBRARY_ROOT / "zdlib" / "train" / "run.py"
 
 
 # -------------------------------------------------------------------------------------------------------- identity
-def identity(profile: Profile, run_name: str, machine: Mapping[str, Any]) -> dict[str, str]:
+def identity(
+    profile: Profile, run_name: str, machine: Mapping[str, Any], sources: Collection[Path] = (LOOP,)
+) -> dict[str, str]:
     """All that decides a run's weights, as {dotted name: value}.
 
-    The profile's model and training settings, the run and its recipe, the content of the data files, the source files
-    that training needs (the live view has no influence), the versions of the packages these import, and what the
+    The profile's model and training settings, the run and its recipe, the content of the data files, what the
+    code of `sources` and of all that they import does, the versions of the packages these import, and what the
     machine adds.
 
     Args:
         profile: its sections.
         run_name: the key in `runs`.
         machine: resolved precision, number of processes, device type.
+        sources: modules whose closures decide the weights: the loop, and the file of the method that it runs.
     """
-    run, source = profile.runs[run_name], Path(__file__).resolve().with_name("run.py")
-    root, view = source.parents[2], [source.with_name("progress.py")]
+    run = profile.runs[run_name]
     settings = {
         "profile": profile.name,
         "run": {"name": run_name, **run.model_dump(mode="json"), "settings": run.settings.model_dump(mode="json")},
@@ -58,8 +62,8 @@ def identity(profile: Profile, run_name: str, machine: Mapping[str, Any]) -> dic
     return {
         **_flat(settings),
         **{f"content of {key}": sha256(resolve(path)) for key, path in files.items() if resolve(path).is_file()},
-        **{f"source {path}": sha256(root / path) for path in [source.relative_to(root), *closure(source, root, view)]},
-        **{f"package {name}": version for name, version in packages(source, root, view).items()},
+        **{f"source {path}": digest for path, digest in fingerprints(sources, LIBRARY_ROOT, [VIEW]).items()},
+        **{f"package {name}": version for name, version in packages(sources, LIBRARY_ROOT, [VIEW]).items()},
     }
 
 
