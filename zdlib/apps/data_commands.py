@@ -23,7 +23,7 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
     pack = actions.add_parser(
         "pack",
         help="write a copy's frames into one file that is read at random quickly, or check such a file",
-        description="Packs every frame uncompressed (NYU: 3.6 GB for each depth). Training reads the pack in the place "
+        description="Packs every frame uncompressed (NYU: 4 GB for each depth). Training reads the pack in the place "
         "of the .mat, without holding frames in memory, if the profile names it: data: {nyu_packs: {raw: FILE}}.",
     )
     pack.add_argument("name", metavar="NAME", nargs="?", help="a name that `zdlib data list` gives")
@@ -53,20 +53,20 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _pack(options: argparse.Namespace) -> None:
-    from zdlib.data.formats.pack import PackedReader, write_pack
+    from zdlib.data.pack import open_pack, write_pack
     from zdlib.data.registry import open_reader
     from zdlib.data.sets.nyu import NYUReader
 
     if options.check is not None:
-        print(PackedReader(options.check).check())
+        print(open_pack(options.check).check())
         return
     if options.root is None or options.out is None:
         raise ZDError("data pack: name what to pack and where to write it: zdlib data pack NAME ROOT -o FILE")
     reader, source = open_reader(options.name, options.root), options.root
     if isinstance(reader, NYUReader):
-        source, options.depth = reader.path, options.depth or "raw"
-        reader = NYUReader(source, options.depth, "ROOT")
+        source = reader.path
+        reader = NYUReader(source, options.depth or "raw", "ROOT")
     elif options.depth is not None:
         raise ZDError(f"--depth {options.depth}: {options.name} has one depth: leave it out")
-    write_pack(options.out, reader, options.name, source, options.depth or "")
+    write_pack(options.out, reader, options.name, source)
     print(f"{options.out}: {len(reader)} frames, {options.out.stat().st_size / 1e9:.2f} GB")

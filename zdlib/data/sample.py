@@ -48,9 +48,15 @@ S = TypeVar("S", bound=Sample)
 
 
 class Frames(ABC, Generic[S]):
-    """Length and iteration of a reader that names its frames: `names`, one a frame."""
+    """Length and iteration of a reader that names its frames.
+
+    Attributes:
+        names: one per frame.
+        random_access: whether any frame is read in milliseconds, so that nobody needs to hold frames in memory.
+    """
 
     names: list[str]
+    random_access: bool = False
 
     @abstractmethod
     def __getitem__(self, index: SupportsIndex, /) -> S:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from zdlib.config import Profile, RunConfig
-from zdlib.data.formats.pack import PackedReader
+from zdlib.data.pack import PackedReader, open_pack
 from zdlib.data.sets.nyu import NYUReader, read_splits
 from zdlib.files import sha256
 from zdlib.paths import resolve
@@ -38,8 +38,9 @@ def open_frames(profile: Profile, run: RunConfig, digest: str | None = None) -> 
     mat, depth = resolve(data.nyu_mat), recipe.depth_source
     reader: NYUReader | PackedReader
     if depth in data.nyu_packs and mat.is_file():
-        reader = PackedReader(resolve(data.nyu_packs[depth]))
-        reader.require(mat, digest or sha256(mat), depth, NYUReader)
+        pack = open_pack(resolve(data.nyu_packs[depth]))
+        pack.require(mat, digest or sha256(mat), depth, NYUReader)
+        reader = pack.reader()
     else:  # the reader says that the .mat is missing
         reader = NYUReader(mat, depth=depth)
     splits = read_splits(resolve(data.nyu_splits))

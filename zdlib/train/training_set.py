@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from jaxtyping import Int64
 from torch.utils.data import BatchSampler, Dataset, RandomSampler, Sampler
 
-from zdlib.data.formats.pack import PackedReader
 from zdlib.data.sample import Reader, Sample
 from zdlib.errors import ZDError
 from zdlib.recipes import Recipe
@@ -17,7 +16,7 @@ from zdlib.train.augmentation import Augmentation, Frame
 
 
 class TrainingSet(Dataset[dict[str, Any]]):
-    """Frames of a reader, as a torch data set: held in memory, or read when they are wanted if they are packed.
+    """Frames of a reader, as a torch data set: held in memory, or read when they are wanted if that is quick.
 
     An item holds `image` float32 (3, H, W) in [0, 1]; `depth` float32 (1, H, W) in the recipe's unit; `mask` bool
     (1, H, W), True where the depth lies in the recipe's open interval; `labels` int64 (H, W) class ids 0..13 (0 stays:
@@ -44,7 +43,7 @@ class TrainingSet(Dataset[dict[str, Any]]):
         self.augment = augment
         self.seed = seed
         self.epoch = 0
-        self._packed = reader if isinstance(reader, PackedReader) else None
+        self._reader = reader if getattr(reader, "random_access", False) else None
         self._frames: list[Frame] = []
         shape = None
         for number in indices.tolist():
@@ -58,7 +57,7 @@ class TrainingSet(Dataset[dict[str, Any]]):
             if not self._mask(sample.depth / np.float32(recipe.metres_per_unit)).any():
                 low, high = (limit * recipe.metres_per_unit for limit in (recipe.min_depth, recipe.max_depth))
                 raise ZDError(f"{sample.name}: no depth between {low:g} and {high:g} m: leave this frame out")
-            if self._packed is None:
+            if self._reader is None:
                 self._frames.append(_frame(sample))
 
     def set_epoch(self, epoch: int) -> None:
@@ -74,7 +73,7 @@ class TrainingSet(Dataset[dict[str, Any]]):
         augmentation = Augmentation()
         if self.augment:
             augmentation = Augmentation.draw(np.random.default_rng([self.seed, self.epoch, index]))
-        frame = self._frames[position] if self._packed is None else _frame(self._packed[index])
+        frame = self._frames[position] if self._reader is None else _frame(self._reader[index])
         image, depth, labels = augmentation.move(frame)
         values = torch.from_numpy(augmentation.colour(image))
         if self.recipe.portrait_resize:

@@ -10,6 +10,9 @@ import numpy as np
 
 from zdlib.errors import ZDError
 
+# What h5py raises where the structure of a file is damaged.
+UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+
 
 def checked_index(source: Path, index: SupportsIndex, count: int) -> int:
     """`index` as an int.
@@ -63,7 +66,7 @@ class LazyFile:
         Raises:
             ZDError: it is missing, no dataset, or of another dtype or number of axes.
         """
-        found = self.file.get(key)
+        found = self._get(key)
         if not isinstance(found, h5py.Dataset):
             raise ZDError(f"{self.path}: key {key!r} is missing (has: {', '.join(sorted(self.file))}): {self.fix}")
         if dtype is not None and found.dtype != np.dtype(dtype):
@@ -71,6 +74,23 @@ class LazyFile:
         if ndim is not None and found.ndim != ndim:
             raise ZDError(f"{self.path}: {key} has shape {found.shape}, expected {ndim} axes: {self.fix}")
         return found
+
+    def group(self, key: str) -> h5py.Group:
+        """The group `key`.
+
+        Raises:
+            ZDError: it is missing, or no group.
+        """
+        found = self._get(key)
+        if not isinstance(found, h5py.Group):
+            raise ZDError(f"{self.path}: group {key!r} is missing: {self.fix}")
+        return found
+
+    def _get(self, key: str) -> Any:
+        try:
+            return self.file.get(key)
+        except UNREADABLE as error:
+            raise ZDError(f"{self.path}: {key} is damaged ({error}): {self.fix}") from error
 
     def read(self, dataset: h5py.Dataset, index: Any) -> Any:
         """`dataset[index]`.
@@ -94,7 +114,7 @@ class LazyFile:
             raise ZDError(f"{self.path}: {key} has dtype {references.dtype}, expected object references: {self.fix}")
         try:
             return [_text(self.file[reference]) for reference in np.asarray(references[()]).ravel()]
-        except (OSError, ValueError, TypeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise ZDError(f"{self.path}: {key} holds a broken reference ({error}): {self.fix}") from error
 
     def __getstate__(self) -> dict[str, Any]:
