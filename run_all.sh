@@ -13,6 +13,7 @@ usage: ./run_all.sh [options]
   --status              say which steps are stale, and why; run nothing
   --dry-run             say what would run, and how long it would train here (steps are measured); run nothing
   --test                check the code and run all tests, then the notebooks as tests (profile smoke)
+  --test fast           check the code and run the tests that are not slow: what a change should pass first
   --help                this text
 
 Results: results/NAME/report.html and beside it tables, checkpoints, executed notebooks and provenance; figures/NAME.
@@ -35,6 +36,7 @@ root=$PWD
 command=run
 arguments=()
 profile=demo
+fast=
 while (($#)); do
     case $1 in
         --profile | --jobs | --force)
@@ -43,11 +45,15 @@ while (($#)); do
             if [[ $1 == --profile ]]; then profile=$2; else arguments+=("$1" "$2"); fi
             shift 2
             ;;
-        --profile=* | --jobs=* | --force=*)
+        --profile=* | --jobs=* | --force=* | --test=*)
             set -- "${1%%=*}" "${1#*=}" "${@:2}"
             ;;
         --dry-run) arguments+=("$1") && shift ;;
-        --status | --test) command=${1#--} && shift ;;
+        --status) command=status && shift ;;
+        --test)
+            command=test && shift
+            if [[ ${1:-} == fast ]]; then fast=yes && shift; fi
+            ;;
         --help | -h) usage && exit 0 ;;
         *) die "unknown option $1: ./run_all.sh --help" ;;
     esac
@@ -109,10 +115,17 @@ if [[ $command == test ]]; then
     "$python" -m ruff format --check .
     step "mypy"
     "$python" -m mypy
-    step "pytest"
-    "$python" -m pytest
-    step "notebooks (nbval, profile smoke)"
-    ZD_PROFILE=smoke "$python" -m pytest -c tests/notebooks/pytest.ini --rootdir . notebooks
+    # A worker per core, one thread each; files stay whole, so that what a module's tests share is made once.
+    workers=(--numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
+    if [[ $fast ]]; then
+        step "pytest (tests that are not slow)"
+        "$python" -m pytest "${workers[@]}" -m "not slow"
+    else
+        step "pytest"
+        "$python" -m pytest "${workers[@]}"
+        step "notebooks (nbval, profile smoke)"
+        ZD_PROFILE=smoke "$python" -m pytest -c tests/notebooks/pytest.ini --rootdir . notebooks
+    fi
     step "all tests passed"
     exit
 fi

@@ -20,6 +20,8 @@ case "$*" in
 esac
 """
 INSTALL = "install --disable-pip-version-check --editable .[test]"
+CODE_CHECKS = ["-m ruff check .", "-m ruff format --check .", "-m mypy"]
+PYTEST = "-m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder"
 
 
 @pytest.fixture
@@ -56,11 +58,11 @@ def calls(folder: Path) -> list[str]:
 
 def test_first_call_makes_the_environment_and_the_second_does_not(checkout: Path) -> None:
     assert run(checkout).returncode == 0
-    assert calls(checkout) == ["venv", INSTALL, "-m zdlib.pipeline.run run --profile demo"]
+    assert calls(checkout) == ["venv", INSTALL, "-m zdlib.pipeline run --profile demo"]
     assert run(checkout, "--profile", "smoke", "--jobs=2", "--force", "03").returncode == 0
-    assert calls(checkout) == ["-m zdlib.pipeline.run run --profile smoke --jobs 2 --force 03"]
+    assert calls(checkout) == ["-m zdlib.pipeline run --profile smoke --jobs 2 --force 03"]
     assert run(checkout, "--status", "--profile=paper").returncode == 0
-    assert calls(checkout) == ["-m zdlib.pipeline.run status --profile paper"]
+    assert calls(checkout) == ["-m zdlib.pipeline status --profile paper"]
 
 
 def test_an_installation_that_failed_is_done_again(checkout: Path) -> None:
@@ -69,7 +71,7 @@ def test_an_installation_that_failed_is_done_again(checkout: Path) -> None:
     assert "installation failed" in failed.stderr
     assert calls(checkout) == ["venv", INSTALL]
     assert run(checkout).returncode == 0
-    assert calls(checkout) == [INSTALL, "-m zdlib.pipeline.run run --profile demo"]
+    assert calls(checkout) == [INSTALL, "-m zdlib.pipeline run --profile demo"]
 
 
 @pytest.mark.parametrize("changed", ["pins", "place"])
@@ -82,7 +84,7 @@ def test_changed_pins_and_a_moved_checkout_are_installed_again(checkout: Path, c
     else:
         checkout = checkout.rename(checkout.parent / "moved paper")
     assert run(checkout).returncode == 0
-    assert calls(checkout) == [INSTALL, "-m zdlib.pipeline.run run --profile demo"]
+    assert calls(checkout) == [INSTALL, "-m zdlib.pipeline run --profile demo"]
 
 
 def test_the_active_conda_environment_is_used_if_it_is_ours(checkout: Path) -> None:
@@ -90,7 +92,7 @@ def test_the_active_conda_environment_is_used_if_it_is_ours(checkout: Path) -> N
     shutil.copy(checkout / "python", checkout / "conda" / "bin" / "python")
     ours = {"CONDA_DEFAULT_ENV": "zdlib", "CONDA_PREFIX": str(checkout / "conda")}
     assert run(checkout, **ours).returncode == 0
-    assert calls(checkout) == ["-m zdlib.pipeline.run run --profile demo"]
+    assert calls(checkout) == ["-m zdlib.pipeline run --profile demo"]
     lacking = run(checkout, **ours, PYTHON_STATUS="1")
     assert lacking.returncode == 2
     assert "conda env update --file environment.yml" in lacking.stderr
@@ -100,17 +102,18 @@ def test_the_active_conda_environment_is_used_if_it_is_ours(checkout: Path) -> N
 
 def test_tests_run_in_order_and_the_first_failure_ends_them(checkout: Path) -> None:
     assert run(checkout, "--test").returncode == 0
-    assert calls(checkout)[2:] == [
-        "-m ruff check .",
-        "-m ruff format --check .",
-        "-m mypy",
-        "-m pytest",
-        "-m pytest -c tests/notebooks/pytest.ini --rootdir . notebooks",
-    ]
+    notebooks = "-m pytest -c tests/notebooks/pytest.ini --rootdir . notebooks"
+    assert calls(checkout)[2:] == [*CODE_CHECKS, PYTEST, notebooks]
     python = checkout / ".venv" / "bin" / "python"
     python.write_text(python.read_text().replace('*) echo "$*" >>calls', '*mypy) exit 1 ;;\n    *) echo "$*" >>calls'))
     assert run(checkout, "--test").returncode == 1
     assert calls(checkout) == ["-m ruff check .", "-m ruff format --check ."]
+
+
+@pytest.mark.parametrize("options", [["--test", "fast"], ["--test=fast"]])
+def test_fast_tests_leave_out_slow_ones_and_notebooks(checkout: Path, options: list[str]) -> None:
+    assert run(checkout, *options).returncode == 0
+    assert calls(checkout)[2:] == [*CODE_CHECKS, f"{PYTEST} -m not slow"]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,7 @@ def test_tests_run_in_order_and_the_first_failure_ends_them(checkout: Path) -> N
         (["--jobs", "x"], "--jobs x: give a whole number from 1 on"),
         (["--jobs=0"], "--jobs 0: give a whole number from 1 on"),
         (["--test", "--force", "03"], "--test does not go with --force: ./run_all.sh --help"),
+        (["--test", "quick"], "unknown option quick: ./run_all.sh --help"),
     ],
 )
 def test_a_wrong_option_is_one_line(checkout: Path, options: list[str], message: str) -> None:
@@ -132,7 +136,7 @@ def test_a_wrong_option_is_one_line(checkout: Path, options: list[str], message:
 def test_help_makes_nothing(checkout: Path) -> None:
     done = run(checkout, "--help")
     assert done.returncode == 0
-    for option in ("--profile", "--jobs", "--force", "--status", "--dry-run", "--test", "ZD_DATA"):
+    for option in ("--profile", "--jobs", "--force", "--status", "--dry-run", "--test", "--test fast", "ZD_DATA"):
         assert option in done.stdout
     assert not (checkout / ".venv").exists()
 

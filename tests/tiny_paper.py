@@ -109,5 +109,5 @@ def surroundings(folder: Path) -> dict[str, str]:
 
 
 def pipeline(folder: Path, command: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """`python -m zdlib.pipeline.run` on profile tiny."""
-    return call(folder, "-m", "zdlib.pipeline.run", command, "--profile", "tiny", *options, check=check)
+    """`python -m zdlib.pipeline` on profile tiny."""
+    return call(folder, "-m", "zdlib.pipeline", command, "--profile", "tiny", *options, check=check)

@@ -207,7 +207,7 @@ def test_an_interrupt_leaves_nothing_half_written(checkout: Path, number: signal
         "    time.sleep(300)"
     )
     make_fail(checkout, code)
-    command = [sys.executable, "-m", "zdlib.pipeline.run", "run", "--profile", "tiny"]
+    command = [sys.executable, "-m", "zdlib.pipeline", "run", "--profile", "tiny"]
     with subprocess.Popen(command, cwd=checkout, env=tiny.surroundings(checkout), stdout=subprocess.PIPE) as process:
         wait_for(lambda: (checkout / "kernel").is_file() and (checkout / "kernel").read_text())
         second = tiny.pipeline(checkout, "run", check=False)
