@@ -3,8 +3,8 @@
 # ./run_all.sh drives this file (and shows one line a step); plain Snakemake works too:
 #     snakemake --cores 2 --config profile=demo
 #
-# depends(notebook, sections…) names what makes a step stale besides its data: the notebook's text, each library file
-# it imports directly or not, the versions of the packages those import, and each value of the profile's sections it
+# depends(step) names what makes a step stale besides its data: the notebook's text, the code of each library file it
+# imports directly or not, the versions of the packages those import, and each value of the profile's sections it
 # uses. All of them count by content, not by date. `update` keeps a step's previous results until it has succeeded;
 # `finished(…)` is its mark of success.
 
@@ -37,7 +37,7 @@ rule data_prep:
     priority:
         layout.priority("01_data_prep")
     params:
-        *depends("01_data_prep", "data"),
+        *depends("01_data_prep"),
     shell:
         STEP
 
@@ -53,7 +53,7 @@ rule architecture:
     priority:
         layout.priority("02_architecture")
     params:
-        *depends("02_architecture", "model"),
+        *depends("02_architecture"),
     shell:
         STEP
 
@@ -72,7 +72,7 @@ rule training:
     priority:
         layout.priority("03_training")
     params:
-        *depends("03_training", "data", "model", "train", "runs"),
+        *depends("03_training"),
     shell:
         STEP
 
@@ -97,7 +97,7 @@ rule nyu_eval:
     priority:
         layout.priority("04_nyu_eval")
     params:
-        *depends("04_nyu_eval", "data", "evaluate", "runs"),
+        *depends("04_nyu_eval"),
     shell:
         STEP
 
@@ -121,7 +121,7 @@ rule ibims_eval:
     priority:
         layout.priority("05_ibims_eval")
     params:
-        *depends("05_ibims_eval", "data", "evaluate", "runs"),
+        *depends("05_ibims_eval"),
     shell:
         STEP
 
@@ -138,7 +138,7 @@ rule parameter_table:
     priority:
         layout.priority("06_parameter_table")
     params:
-        *depends("06_parameter_table", "model"),
+        *depends("06_parameter_table"),
     shell:
         STEP
 
@@ -162,7 +162,7 @@ rule plots:
     priority:
         layout.priority("07_plots")
     params:
-        *depends("07_plots", "data", "evaluate", "runs"),
+        *depends("07_plots"),
     shell:
         STEP
 
@@ -189,7 +189,7 @@ rule protocol_audit:
     priority:
         layout.priority("08_protocol_audit")
     params:
-        *depends("08_protocol_audit", "data", "evaluate", "runs"),
+        *depends("08_protocol_audit"),
     shell:
         STEP
 
@@ -210,7 +210,7 @@ for step, key in layout.jobs.items():
         priority:
             layout.priority(step)
         params:
-            *depends(step, "data", "model", "train", "evaluate"),
+            *depends(step),
         shell:
             STEP
 
@@ -232,7 +232,7 @@ rule control_study:
     priority:
         layout.priority("09_control_study")
     params:
-        *depends("09_control_study", "data", "train", "study"),
+        *depends("09_control_study"),
     shell:
         STEP
 

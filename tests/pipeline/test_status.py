@@ -50,10 +50,10 @@ def test_the_layout_names_files_relative_to_the_root() -> None:
         layout.source("99_x")
 
 
-def test_dependencies_name_the_values_of_the_asked_sections_only() -> None:
-    strings = Layout("smoke").depends("03_training", "train", "runs")
+def test_dependencies_name_the_values_of_the_step_s_sections_only() -> None:
+    strings = Layout("smoke").depends("03_training")
     values = {string.split(" ")[1] for string in strings if string.startswith("value ")}
     assert {"train.epochs", "runs.control.seg_weight"} <= values
-    assert {name.split(".")[0] for name in values} == {"train", "runs"}
+    assert {name.split(".")[0] for name in values} == {"data", "model", "train", "runs"}
     assert any(string.startswith("file zdlib/train/run.py ") for string in strings)
     assert any(string.startswith("package torch ") for string in strings)

@@ -18,6 +18,20 @@ from zdlib.source_closure import fingerprints, packages
 MAX_CHECKSUM_BYTES = 64 * 1024**2  # inputs up to this size count by content, larger ones by date
 STATE = Path(".snakemake") / "zd"
 FIRST, STUDY = "01_data_prep", "09_control_study"
+JOB = "train"  # what the steps that train the study's jobs begin with
+# The profile's sections whose values make a step stale.
+SECTIONS: dict[str, tuple[str, ...]] = {
+    FIRST: ("data",),
+    "02_architecture": ("model",),
+    "03_training": ("data", "model", "train", "runs"),
+    "04_nyu_eval": ("data", "evaluate", "runs"),
+    "05_ibims_eval": ("data", "evaluate", "runs"),
+    "06_parameter_table": ("model",),
+    "07_plots": ("data", "evaluate", "runs"),
+    "08_protocol_audit": ("data", "evaluate", "runs"),
+    JOB: ("data", "model", "train", "evaluate"),
+    STUDY: ("data", "train", "study"),
+}
 
 
 class Layout:
@@ -29,7 +43,7 @@ class Layout:
         self.paths = RunPaths(profile)
         self.python = shlex.quote(sys.executable)
         notebooks = [path.stem for path in sorted((self.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
-        self.jobs = {} if self.profile.study is None else {f"train_{k}": k for k in self.profile.study.jobs()}
+        self.jobs = {} if self.profile.study is None else {f"{JOB}_{k}": k for k in self.profile.study.jobs()}
         self.notebooks = [name for name in notebooks if self._has_place(name)]
         before = [name for name in self.notebooks if name != STUDY]
         after = [STUDY] if self.jobs else []
@@ -129,21 +143,19 @@ class Layout:
         """What `zdlib bench` measured, on whatever machine: committed, and no profile's."""
         return [self._local(path) for path in sorted((self.root / "results" / "bench").glob("*.*"))]
 
-    def depends(self, step: str, *sections: str) -> list[str]:
+    def depends(self, step: str) -> list[str]:
         """What makes a step stale besides its input files; one string `kind name content` each.
 
-        Args:
-            step: a notebook's name, or "report".
-            sections: the parts of the profile it uses.
-
-        Returns:
-            Nothing for a step that this profile lacks: the Snakefile has the rules of all profiles.
+        `file`: the code of its notebook and of the library files that it needs (`fingerprints`); `value`: those of
+        the profile's sections that it uses; `package`: the versions that its code imports. Nothing for a step that
+        this profile lacks: the Snakefile has the rules of all profiles.
         """
         if step not in self.steps:
             return []
         source = self.source(step)
         unheeded = {"data": {"nyu_packs"}}  # the same frames from another file
-        values = self.profile.model_dump(mode="json", include=set(sections), exclude=unheeded)
+        sections = set(SECTIONS.get(JOB if step in self.jobs else step, ()))
+        values = self.profile.model_dump(mode="json", include=sections, exclude=unheeded)
         if step in self.jobs and self.profile.study is not None:
             values["run"] = self.profile.study.jobs()[self.jobs[step]].model_dump(mode="json")
         return [
