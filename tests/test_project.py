@@ -15,6 +15,7 @@ from zdlib.config import Profile, load_profile
 from zdlib.files import read_json
 from zdlib.metrics.as_text import HEADERS
 from zdlib.paper import control_study
+from zdlib.paper.figures import PNG_LIMIT
 from zdlib.paper.tables import main as tables_main
 from zdlib.paths import RunPaths
 from zdlib.pipeline.layout import SECTIONS
@@ -131,6 +132,10 @@ def test_an_executed_copy_matches_its_source(path: Path) -> None:
     source = notebook_cells(ROOT / "notebooks" / path.name)
     assert [cell["source"] for cell in cells] == [cell["source"] for cell in source]
     assert "papermill" not in {key for cell in cells for key in dict(cell["metadata"])}  # type: ignore[call-overload]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]  # type: ignore[attr-defined]
+    assert not [output for output in outputs if "image/png" in output.get("data", {})], "git has it in figures/"
+    for source in re.findall(r'<img src=\\"([^"\\]+)\\"', path.read_text(encoding="utf-8")):
+        assert (path.parent / source).is_file(), source
 
 
 def test_the_committed_run_is_complete() -> None:
@@ -176,6 +181,18 @@ def test_git_keeps_no_large_file_and_no_machine_path() -> None:
         if path.suffix in {".py", ".md", ".yaml", ".yml", ".toml", ".ipynb", ".json", ".html", ".csv", ".sh", ".cff"}:
             text = path.read_text(encoding="utf-8")
             assert not re.search(r"(?<![\w/])/(?:root|work|home/\w+|Users/\w+|opt/\w+)/", text), path
+
+
+def test_figures_in_git_are_small() -> None:
+    """A PDF of each is made by the run, and is not kept."""
+    kept = [path for path in tracked() if path.is_relative_to(ROOT / "figures")]
+    assert all(path.suffix == ".png" for path in kept)
+    assert not [path for path in kept if path.is_file() and path.stat().st_size > PNG_LIMIT]
+
+
+def test_a_checkout_is_small() -> None:
+    """Most of it is the embedded data, below."""
+    assert sum(path.stat().st_size for path in tracked() if path.is_file()) < 75 * 1024**2
 
 
 def test_rooms_fit_in_git() -> None:

@@ -72,5 +72,5 @@ class RunPaths:
 
     @property
     def figures(self) -> Path:
-        """`figures/<profile>/`: PNG and PDF of every figure."""
+        """`figures/<profile>/`: every figure as a PNG and as a PDF (git keeps the PNG)."""
         return repo_root() / "figures" / self.profile

@@ -1,5 +1,7 @@
 """Saving is deterministic and atomic; grids place what they are given."""
 
+import base64
+import io
 import subprocess
 import sys
 
@@ -67,22 +69,45 @@ def test_same_bytes_in_every_process(paths):
         assert a.read_bytes() == b.read_bytes(), suffix
 
 
-def test_lines_are_shown_as_png_with_a_caption(paths, shown):
+def test_lines_are_shown_as_the_file_s_png_with_a_caption(paths, shown):
     figures.save_figure(line_figure(), "lines", paths, caption="What it shows.")
     (bundle,), options = shown[0]
-    assert "image/png" in bundle
+    assert base64.b64decode(bundle["image/png"]) == (paths.figures / "lines.png").read_bytes()
     assert options["raw"]
-    assert options["metadata"]["zdlib"] == {"figure": "lines", "caption": "What it shows."}
+    assert options["metadata"]["zdlib"] == {"figure": "lines", "caption": "What it shows.", "width": 330}
     assert "What it shows." in shown[1][0][0].data
     assert sorted(p.name for p in paths.figures.iterdir()) == ["lines.pdf", "lines.png"]
 
 
-def test_photographs_are_shown_smaller_as_jpeg(paths, shown):
-    figure = figures.picture_grid([figures.Column("RGB", photographs())])
+def test_photographs_are_small_and_keep_their_colours(paths, shown):
+    figure = figures.picture_grid([figures.Column("RGB", photographs()), figures.Column("RGB", photographs())])
     figures.save_figure(figure, "photos", paths)
-    ((bundle,), _) = shown[0]
-    assert "image/jpeg" in bundle
     assert len(shown) == 1  # no caption, no second output
+    assert (paths.figures / "photos.png").stat().st_size <= figures.PNG_LIMIT
+    with Image.open(paths.figures / "photos.png") as picture:
+        dpi = picture.width / figures.WIDTH
+        small = np.asarray(picture.convert("RGB"), dtype=float)
+    assert 60 < dpi < figures.DPI, "the size gives way, as far as it must"
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=round(dpi))
+    with Image.open(buffer) as picture:
+        exact = np.asarray(picture.convert("RGB"), dtype=float)
+    assert np.abs(small - exact).mean() < 6  # of 255
+
+
+def test_thin_lines_keep_their_colours(paths, shown):
+    """A rare colour must not be lost to the palette."""
+    figure = figures.new_figure(figures.WIDTH, 3.0)
+    axes = figure.subplots()
+    for row, colour in enumerate(figures.COLOURS):
+        axes.plot([0, 0.02], [row, row], color=colour, linewidth=1)
+    axes.set_xlim(0, 1)
+    figures.save_figure(figure, "lines", paths)
+    with Image.open(paths.figures / "lines.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"), dtype=int).reshape(-1, 3)
+    for colour in figures.COLOURS:
+        rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+        assert np.abs(pixels - rgb).max(axis=1).min() < 12, colour
 
 
 def test_a_folder_in_the_way_is_one_line(paths, shown):

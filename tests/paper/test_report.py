@@ -1,15 +1,19 @@
 """The report: every table and figure numbered, captioned and traced to its file; nothing fetched from anywhere."""
 
+import base64
+import io
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image, ImageFilter
 from tiny_paper import PROFILE
 
 from zdlib.config import load_profile
@@ -76,6 +80,11 @@ def shown(data: dict[str, str], **metadata: object) -> nbformat.NotebookNode:
     return new_output("display_data", data=data, metadata=metadata)
 
 
+def write_picture(paths: RunPaths, name: str, content: bytes = base64.b64decode(PNG)) -> None:
+    paths.figures.mkdir(parents=True, exist_ok=True)
+    (paths.figures / f"{name}.png").write_bytes(content)
+
+
 def page(paths: RunPaths) -> str:
     write_report(load_profile("tiny"), paths.results / "report.html")
     return (paths.results / "report.html").read_text()
@@ -84,10 +93,11 @@ def page(paths: RunPaths) -> str:
 def test_tables_and_figures_are_numbered_and_traced(paths: RunPaths) -> None:
     frame = pd.DataFrame({"method": ["a", "b"], "delta1": [0.9, 0.8]})
     table = save_table(frame, "nyu_depth", paths, caption="Depth <on> Rooms-N.", compare=[]).to_html()
-    marks = {"figure": "loss", "caption": "Loss with $\\lambda$."}
+    marks = {"figure": "loss", "caption": "Loss with $\\lambda$.", "width": 792}
+    write_picture(paths, "loss")
     outputs = [
         shown({"text/html": table}),
-        shown({"image/png": PNG, "text/plain": "figure loss"}, zdlib=marks),
+        shown({"text/html": '<img src="../figures/loss.png">', "text/plain": "figure loss"}, zdlib=marks),
         shown({"text/markdown": "**Figure loss.** Loss with $\\lambda$."}, zdlib=marks),
     ]
     execute(paths, "01_data_prep", new_markdown_cell("# Data\nSee [training](03_training.ipynb#x)."))
@@ -110,6 +120,25 @@ def test_tables_and_figures_are_numbered_and_traced(paths: RunPaths) -> None:
     assert not re.search(r"@import|url\(", text)
     assert found.targets <= found.anchors
     assert {"01_data_prep", "03_training", "table-nyu_depth", "figure-loss", "provenance"} <= found.targets
+
+
+def test_photographs_are_embedded_smaller(paths: RunPaths) -> None:
+    """A grid of pictures near the limit of a figure's bytes takes half of them in the page."""
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(0).normal(128, 60, (300, 400, 3)).clip(0, 255).astype(np.uint8)
+    Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(1)).save(buffer, "png")
+    write_picture(paths, "rooms", buffer.getvalue())
+    marks = {"figure": "rooms", "caption": "Rooms.", "width": 400}
+    execute(paths, "01_data_prep", new_code_cell("x", outputs=[shown({"text/html": "<img>"}, zdlib=marks)]))
+    (uri,) = Page(page(paths)).fetched
+    kind, _, content = uri.partition(";base64,")
+    assert kind == "data:image/webp"
+    assert len(content) < buffer.tell() / 2
+    with Image.open(io.BytesIO(base64.b64decode(content))) as picture:
+        assert picture.size == (400, 300)
+    (paths.figures / "rooms.png").unlink()
+    with pytest.raises(ZDError, match=r"rooms\.png: cannot be shown \(No such file or directory\): run its notebook"):
+        page(paths)
 
 
 def test_the_same_results_give_the_same_page(paths: RunPaths) -> None:

@@ -1,9 +1,11 @@
 """`report.html`: the executed notebooks as one page that needs nothing else, every table and figure with its source.
 
-Images are data URIs and equations MathML, so the page opens anywhere, offline. Code is there, folded away.
+Figures are data URIs and equations MathML, so the page opens anywhere, offline. Code is there, folded away.
 """
 
+import base64
 import html
+import io
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,7 @@ from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
+from PIL import Image
 
 from zdlib.config import Profile
 from zdlib.errors import ZDError
@@ -26,7 +29,7 @@ _CAPTION = re.compile(r"<caption>(.*?)</caption>", re.DOTALL)
 _HEADING = re.compile(r"<(/?)h([1-5])>")
 _NOTEBOOK_LINK = re.compile(r'href="(?:\./)?(\d\d_\w+)\.ipynb(?:#[^"]*)?"')
 _UNKNOWN_TEX = re.compile(r"<mi>(\\\w+|&)</mi>")
-_IMAGES = ("image/png", "image/jpeg")
+_PHOTOGRAPHS = 60_000  # bytes: a PNG above holds photographs, and WebP has half of its bytes
 
 
 @dataclass
@@ -140,13 +143,13 @@ def _output(output: Any, where: str, numbering: Numbering, paths: RunPaths) -> l
     if output.output_type == "stream":
         return [{"kind": "text", "text": output.text.rstrip()}] if output.text.strip() else []
     data, marks = output.get("data", {}), output.get("metadata", {}).get("zdlib", {})
-    for kind in _IMAGES:
-        if kind in data:
-            return [_image(data[kind], kind, output.metadata, marks, numbering)]
+    if "figure" in marks:  # the caption that follows the picture is marked too
+        return [] if "text/markdown" in data else [_figure(marks, numbering, paths)]
+    if "image/png" in data:
+        block = {"kind": "figure", "name": "", "number": 0, "caption": "", "alt": "", "width": None}
+        return [{**block, "uri": f"data:image/png;base64,{''.join(data['image/png'].split())}"}]
     if "image/svg+xml" in data:
         return [{"kind": "html", "html": Markup(data["image/svg+xml"])}]
-    if "figure" in marks:
-        return []
     if "text/html" in data:
         return [_table(data["text/html"], numbering, paths)]
     if "text/markdown" in data:
@@ -154,15 +157,37 @@ def _output(output: Any, where: str, numbering: Numbering, paths: RunPaths) -> l
     return [{"kind": "text", "text": data["text/plain"]}] if data.get("text/plain") else []
 
 
-def _image(content: str, kind: str, metadata: Any, marks: Any, numbering: Numbering) -> dict[str, Any]:
-    block = {"kind": "figure", "name": "", "number": 0, "caption": "", "width": metadata.get(kind, {}).get("width")}
-    block["uri"] = f"data:{kind};base64,{''.join(content.split())}"
-    if "figure" in marks:
-        numbering.figures.append((marks["figure"], marks["caption"]))
-        caption = markdown(marks["caption"], marks["figure"], tags=False)
-        block |= {"name": marks["figure"], "number": len(numbering.figures), "caption": _inline(caption)}
-        block["alt"] = marks["caption"]
-    return block
+def _figure(marks: Any, numbering: Numbering, paths: RunPaths) -> dict[str, Any]:
+    """What `save_figure` wrote, numbered, and small enough for one page of all of them."""
+    name = marks["figure"]
+    numbering.figures.append((name, marks["caption"]))
+    return {
+        "kind": "figure",
+        "name": name,
+        "number": len(numbering.figures),
+        "caption": _inline(markdown(marks["caption"], name, tags=False)),
+        "alt": marks["caption"],
+        "width": marks["width"],
+        "uri": _data_uri(paths.figures / f"{name}.png"),
+    }
+
+
+def _data_uri(png: Path) -> str:
+    """A picture's content as an address.
+
+    Raises:
+        ZDError: the file is missing or is no picture.
+    """
+    kind, buffer = "png", io.BytesIO()
+    try:
+        content = png.read_bytes()
+        if len(content) > _PHOTOGRAPHS:
+            with Image.open(io.BytesIO(content)) as picture:
+                picture.convert("RGB").save(buffer, "webp", quality=80)
+            kind, content = "webp", buffer.getvalue()
+    except OSError as error:
+        raise ZDError(f"{png}: cannot be shown ({error.strerror or error}): run its notebook again") from error
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _table(content: str, numbering: Numbering, paths: RunPaths) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Run one notebook with papermill: strict about parameters, live on the terminal, and all or nothing on disk."""
 
 import ast
+import base64
+import html
 import io
 import logging
 import os
@@ -149,11 +151,13 @@ def run_notebook(
     parameters: Mapping[str, Any],
     *,
     root: Path,
+    figures: Path,
     live: tuple[LiveOutput, LiveOutput] | None = None,
 ) -> None:
     """Execute `notebook` from folder `root` and write it to `executed`, only if every cell has succeeded.
 
     The written notebook depends on the sources and results alone: no times, machine paths, addresses or progress bars.
+    Pictures that are files of folder `figures` too are shown from there, by relative path.
 
     Raises:
         NotebookError: a cell raised an error, or the kernel died.
@@ -200,11 +204,17 @@ def run_notebook(
             stderr.close()
             stdout.close()
             kernel.stop()
-    write_text(executed, nbformat.writes(clean(node)) + "\n")
+    write_text(executed, nbformat.writes(clean(node, executed.parent, figures)) + "\n")
 
 
-def clean(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Strip a notebook of everything that differs between two equal runs; changes and returns `node`."""
+def clean(node: nbformat.NotebookNode, folder: Path, figures: Path) -> nbformat.NotebookNode:
+    """Strip a notebook of everything that differs between two equal runs, and of pictures that `figures` holds.
+
+    Args:
+        node: the notebook; it is changed and returned.
+        folder: where it will lie.
+        figures: the folder that `save_figure` writes to.
+    """
     node.metadata = nbformat.from_dict(
         {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -217,7 +227,8 @@ def clean(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if "injected-parameters" in tags:
             cell["id"] = "injected-parameters"
         if cell.cell_type == "code":
-            cell.outputs = [_clean_output(output) for output in cell.outputs if output.get("name") != "stderr"]
+            kept = [output for output in cell.outputs if output.get("name") != "stderr"]
+            cell.outputs = [_linked(_clean_output(output), folder, figures) for output in kept]
     return node
 
 
@@ -227,6 +238,22 @@ def _clean_output(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
     data = output.get("data", {})
     if "text/plain" in data:
         data["text/plain"] = _ADDRESS.sub("", data["text/plain"])
+    return output
+
+
+def _linked(output: nbformat.NotebookNode, folder: Path, figures: Path) -> nbformat.NotebookNode:
+    """An output of `save_figure` without its bytes, where the file that it wrote has the same."""
+    marks = output.get("metadata", {}).get("zdlib", {})
+    content = output.get("data", {}).get("image/png")
+    if content is None or "figure" not in marks:
+        return output
+    file = figures / f"{marks['figure']}.png"
+    if not file.is_file() or file.read_bytes() != base64.b64decode(content):
+        return output
+    source = Path(os.path.relpath(file, folder)).as_posix()
+    image = f'<img src="{html.escape(source)}" alt="{html.escape(marks["figure"])}" width="{marks["width"]}">'
+    output.data = nbformat.from_dict({"text/html": image, "text/plain": output.data["text/plain"]})
+    output.metadata = nbformat.from_dict({"zdlib": marks})
     return output
 
 

@@ -287,6 +287,7 @@ def _compute(layout: Layout, step: str, reads: Sequence[str], writes: Sequence[s
             layout.root / layout.executed(step),
             {"profile": layout.profile.name},
             root=layout.root,
+            figures=layout.paths.figures,
             live=(LiveOutput(sys.stdout, prefix), LiveOutput(sys.stdout, prefix)),
         )
     results = [path for path in writes if not path.endswith(".done")]
