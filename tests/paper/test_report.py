@@ -141,6 +141,24 @@ def test_photographs_are_embedded_smaller(paths: RunPaths) -> None:
         page(paths)
 
 
+def test_a_carried_over_result_is_seen_to_be_one(paths: RunPaths) -> None:
+    """The study's trainings have rows of their own in the table of provenance."""
+    execute(paths, "01_data_prep", new_markdown_cell("# Data"))
+    arm = {"title": "control", "seeds": [1]}
+    content = PROFILE | {"runs": {}, "study": {"arms": {"control": arm}, "pairs": [["control", "control"]]}}
+    profile = paths.figures.parents[1] / "profiles" / "tiny.yaml"
+    profile.write_text("# tiny: a study\n" + yaml.safe_dump(content))
+    note = {"commit": "fedcba9876543210", "reason": "only <moved>", "shown_by": "pytest -k same"}
+    write_json(paths.provenance / "train_control_1.json", RECORD | {"carried": [note]})
+    text = page(paths)
+    assert "carried over to fedcba9876: only &lt;moved&gt;; shown by <code>pytest -k same</code>" in text
+    assert text.count("carried over to") == 1
+    assert '<a href="provenance/train_control_1.json">' in text
+    (paths.provenance / "train_control_1.json").unlink()
+    with pytest.raises(ZDError, match=r"train_control_1\.json: no such file: run the step"):
+        page(paths)
+
+
 def test_the_same_results_give_the_same_page(paths: RunPaths) -> None:
     execute(paths, "01_data_prep", new_markdown_cell("# Data"))
     assert page(paths) == page(paths)

@@ -64,6 +64,8 @@ def write_report(profile: Profile, path: Path) -> None:
         sections.append(_section(notebook, numbering, paths))
     if not sections:
         raise ZDError(f"{paths.notebooks}: no executed notebooks: run the steps before the report")
+    for job in profile.study.jobs() if profile.study else ():
+        provenance[f"train_{job}"] = read_json(paths.provenance / f"train_{job}.json")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )

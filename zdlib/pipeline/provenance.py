@@ -1,7 +1,8 @@
 """Where a result comes from: commit, profile, parameters, inputs, package versions, hardware, time and memory.
 
-One JSON file a step, written beside the results when the step has succeeded. Nothing in it is ever an input of another
-step: seconds and commits differ from run to run, results must not.
+One JSON file per step, written beside the results when the step has succeeded. Nothing in it is ever an input of
+another step: seconds and commits differ from run to run, results must not. A result that was carried over to changed
+code (`zdlib.pipeline.committed`) has a list `carried`: at which commit, why, and which command showed that it stands.
 """
 
 import json

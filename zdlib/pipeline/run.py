@@ -3,6 +3,7 @@
     python -m zdlib.pipeline run --profile demo      # what run_all.sh calls
     python -m zdlib.pipeline status --profile demo
     python -m zdlib.pipeline step training …         # what each rule of the Snakefile calls
+    python -m zdlib.pipeline committed               # whether the results in git are those of the code beside them
 
 Snakemake decides what to run, in which order and how many at once; its own words go to a log, and what is shown is one
 line a step with the step's live output between.
@@ -24,6 +25,7 @@ from typing import TextIO
 
 from zdlib.errors import ZDError
 from zdlib.files import write_json
+from zdlib.pipeline import committed
 from zdlib.pipeline.layout import MAX_CHECKSUM_BYTES, STATE, Layout, duration, rule_of
 from zdlib.pipeline.sources import MissingFilesError, check_files
 
@@ -323,11 +325,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run_parser.add_argument("--force", action="append", default=[], metavar="STEP", help="run this step again")
     run_parser.add_argument("--dry-run", action="store_true", help="say what would run, and how long it would train")
     status_parser = commands.add_parser("status", help="say what is stale, and why")
+    committed_parser = commands.add_parser("committed", help="say which results in git are stale, and why")
+    committed_parser.add_argument("--profile", help="default: every profile whose results git keeps")
+    carry_parser = commands.add_parser("carry", help="let results stand whose code has changed in form only")
+    carry_parser.add_argument("steps", nargs="+", metavar="STEP", help="a step, or a pattern such as 'train_*'")
+    carry_parser.add_argument("--reason", required=True, help="why nothing has changed in substance")
+    carry_parser.add_argument("--shown-by", required=True, metavar="COMMAND", help="the command that showed it")
     step_parser = commands.add_parser("step", help="run one step (for the Snakefile)")
     step_parser.add_argument("rule")
     step_parser.add_argument("--reads", nargs="*", default=[])
     step_parser.add_argument("--writes", nargs="*", default=[])
-    for subparser in (run_parser, status_parser, step_parser):
+    for subparser in (run_parser, status_parser, carry_parser, step_parser):
         subparser.add_argument("--profile", default="demo")
     options = parser.parse_args(arguments)
     try:
@@ -335,6 +343,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run(options.profile, jobs=options.jobs, force=options.force, dry_run=options.dry_run)
         if options.command == "step":
             return run_step(options.profile, options.rule, options.reads, options.writes)
+        if options.command in ("committed", "carry"):
+            return _records(options)
         from zdlib.pipeline.status import print_status
 
         return print_status(Layout(options.profile))
@@ -344,6 +354,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _records(options: argparse.Namespace) -> int:
+    """The commands about the records of committed results."""
+    if options.command == "carry":
+        return committed.carry(Layout(options.profile), options.steps, options.reason, options.shown_by)
+    return committed.print_check([options.profile] if options.profile else committed.PROFILES)
 
 
 def _positive(text: str) -> int:
