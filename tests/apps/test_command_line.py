@@ -1,16 +1,18 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from golden.weights_recipe import recipe_image
 from golden_models import GOLDEN, official_state, relative_error
 from PIL import Image
 
 from zdlib.apps.command_line import main
-from zdlib.evaluate.depth_model import border, predict_depth
 from zdlib.models.checkpoints import load_checkpoint, save_checkpoint
-from zdlib.models.factory import build_model
+from zdlib.models.depth_model import AS_ZOEDEPTH
+from zdlib.models.factory import build_model, load_depth_model
 from zdlib.models.zoe.architecture import Architecture
 from zdlib.models.zoe.network import ZoeDepth, ZoeOutput
 
@@ -26,9 +28,15 @@ WEIGHTS = ["--weights", "{f}/metres.safetensors", "-o", "{f}/x"]
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     torch.manual_seed(0)
-    for name, recipe in (("metres", "corrected"), ("kilometres", "published")):
+    conventions = {
+        "metres": {"recipe": "corrected"},
+        "kilometres": {"convention": {"metres_per_unit": 1000.0}},
+        "published": {"recipe": "published"},
+        "relative": {"convention": {"kind": "relative"}},
+    }
+    for name, info in conventions.items():
         torch.manual_seed(0)
-        save_checkpoint(folder / f"{name}.safetensors", build_model(SMALL), SMALL, {"recipe": recipe})
+        save_checkpoint(folder / f"{name}.safetensors", build_model(SMALL), SMALL, info)
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)).save(folder / "room.png")
     return folder
 
@@ -49,9 +57,29 @@ def test_predict_writes_three_files(files, capsys):
     assert "room.npy" in capsys.readouterr().out
 
 
-def test_the_published_recipe_is_in_kilometres(files):
+def test_the_unit_is_the_checkpoints(files):
     depths = [np.load(predict(files, name) / "room.npy") for name in ("metres", "kilometres")]
     np.testing.assert_allclose(depths[1], 1000 * depths[0], rtol=1e-6)
+
+
+def test_the_published_recipe_is_in_kilometres_and_squeezed(files):
+    """Its pictures reach the network as those of its training did; depth is at the picture's size all the same."""
+    found, plain = (np.load(predict(files, name, "--no-pad") / "room.npy") for name in ("published", "kilometres"))
+    model, _ = load_checkpoint(files / "metres.safetensors")
+    picture = torch.from_numpy(np.array(Image.open(files / "room.png"))).permute(2, 0, 1)[None].float() / 255
+    squeezed = F.interpolate(picture, (70, 50), mode="bilinear")
+    with torch.inference_mode():
+        straight, mirrored = (model(x).metric_depth for x in (squeezed, squeezed.flip(3)))
+        depth = F.interpolate((straight + mirrored.flip(3)) / 2, (50, 70), mode="bicubic")
+    np.testing.assert_allclose(found, 1000 * depth[0, 0].numpy(), rtol=1e-5)
+    assert np.abs(found / plain - 1).max() > 1e-3
+
+
+def test_relative_depth_is_not_written_as_metres(files, tmp_path, capsys):
+    weights = str(files / "relative.safetensors")
+    assert main(["predict", str(files / "room.png"), "--weights", weights, "-o", str(tmp_path / "x")]) == 1
+    assert "gives relative depth, not metres" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_folder_s_pictures_are_predicted_one_by_one(files, tmp_path, capsys):
@@ -125,17 +153,13 @@ def test_an_official_file_goes_through_convert_and_predict(tmp_path, monkeypatch
         assert relative_error(np.load(tmp_path / name[:4] / "wave.npy"), expected) < 1e-4
 
 
-def test_border_is_the_published_one():
-    assert border(480, 640) == (46, 53)
-
-
 def test_flipping_makes_the_prediction_symmetric(files):
-    model, _ = load_checkpoint(files / "metres.safetensors")
+    model = load_depth_model(files / "metres.safetensors")
     picture = np.random.default_rng(1).integers(0, 255, (40, 60, 3), dtype=np.uint8)
-    depth = predict_depth(model, picture)
-    mirrored = predict_depth(model, picture[:, ::-1])
+    depth = model(picture)
+    mirrored = model(picture[:, ::-1])
     np.testing.assert_allclose(mirrored[:, ::-1], depth, rtol=1e-5)
-    plain = predict_depth(model, picture, flip=False)
+    plain = model(picture, replace(AS_ZOEDEPTH, flip=False))
     assert not np.allclose(plain, depth, rtol=1e-4)
 
 

@@ -19,6 +19,7 @@ from zdlib.data import classes
 from zdlib.data.sets.nyu import NYUReader
 from zdlib.errors import ZDError
 from zdlib.losses.zoe_distill import ZoeDistillLoss
+from zdlib.models.zoe.depth_model import ZoeDepthModel
 from zdlib.recipes import RECIPES
 
 SMALL = Case("small", "inference", "zoe_swin2_t", ("plain", "zdlib"), size=(64, 64))
@@ -136,14 +137,14 @@ def reader(tmp_path):
 
 
 def test_the_model_s_share_of_an_evaluation(reader):
-    found = whole.evaluation_share(tiny_model(ENCODERS[2]).eval(), reader, count=2)
+    found = whole.evaluation_share(ZoeDepthModel(tiny_model(ENCODERS[2]).eval()), reader, count=2)
     assert found["images"] == 2
     assert 0 < found["model_seconds"] < found["seconds"]
     assert found["share"] == found["model_seconds"] / found["seconds"]
 
 
 def test_drift_of_an_untrained_network(reader):
-    exact, half = whole.untrained_drift("tiny", tiny_model(ENCODERS[2]).eval(), reader, count=2)
+    exact, half = whole.untrained_drift("tiny", ZoeDepthModel(tiny_model(ENCODERS[2]).eval()), reader, count=2)
     assert (exact["precision"], half["precision"]) == ("fp32", "bf16")
     assert exact["abs_rel"] == pytest.approx(whole.ERROR * (2 / np.pi) ** 0.5, rel=0.1)  # of small errors
     assert exact["abs_rel"] != half["abs_rel"]

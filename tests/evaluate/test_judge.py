@@ -1,10 +1,6 @@
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from torch import nn
 
 from zdlib.data.sample import Sample
 from zdlib.errors import ZDError
@@ -15,97 +11,9 @@ from zdlib.metrics.depth import METRICS, depth_metrics
 EVERYTHING = protocols.Protocol("toy/all", "", "", 0.0, 100.0, (1e-3, 100.0), "none", use_mask=False)
 
 
-@dataclass
-class Output:
-    metric_depth: torch.Tensor
-    rel_depth: torch.Tensor
-    segmentation: torch.Tensor | None = None
-
-
-class ToyModel(nn.Module):
-    """Depth = 1 + red, at half resolution, plus a ramp from left to right that flip averaging must cancel."""
-
-    def __init__(self, classes=14):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(()))
-        self.calls = []
-        self.classes = classes
-
-    def forward(self, images, segmentation=False):
-        assert not self.training
-        assert not torch.is_grad_enabled()
-        self.calls.append(tuple(images.shape))
-        red = nn.functional.avg_pool2d(images[:, :1], 2)
-        ramp = torch.linspace(-0.5, 0.5, red.shape[-1])
-        logits = None
-        if segmentation and self.classes:
-            logits = torch.zeros(len(images), self.classes, *red.shape[-2:])
-            logits[:, 0] = 3
-            logits[:, 7] = 2
-        return Output(self.weight * (1 + red + ramp), red, logits)
-
-
-def images(n, size=(8, 12), seed=0):
-    return list(np.random.default_rng(seed).integers(0, 256, (n, *size, 3), dtype=np.uint8))
-
-
 def sample(depth, name="a", labels=None, scene=""):
     depth = np.asarray(depth, np.float32)
     return Sample(name, np.zeros((*depth.shape, 3), np.uint8), depth, labels=labels, scene=scene)
-
-
-def test_predict_averages_the_mirrored_image():
-    model = ToyModel()
-    pictures = images(5)
-    maps = judge.predict(model, pictures, 1.0, batch_size=2)
-    assert [shape[0] for shape in model.calls] == [4, 4, 2]
-    assert len(maps) == 5
-    for picture, depth in zip(pictures, maps, strict=True):
-        red = picture[..., 0].reshape(4, 2, 6, 2).mean(axis=(1, 3)) / 255
-        assert depth.dtype == np.float32
-        np.testing.assert_allclose(depth, 1 + red, rtol=1e-5)
-    ramped = judge.predict(ToyModel(), pictures, 1.0, flip=False)
-    assert ramped[0][0, -1] - maps[0][0, -1] == pytest.approx(0.5, rel=1e-5)
-
-
-def test_predict_takes_an_iterator_and_splits_batches_by_size():
-    model = ToyModel()
-    mixed = images(2) + images(1, (4, 6)) + images(1)
-    maps = judge.predict(model, iter(mixed), 1.0, batch_size=8, flip=False)
-    assert [depth.shape for depth in maps] == [(4, 6), (4, 6), (2, 3), (4, 6)]
-    assert [shape[0] for shape in model.calls] == [2, 1, 1]
-
-
-def test_predict_converts_units_and_squeezes_to_portrait():
-    model = ToyModel()
-    metres = judge.predict(model, images(1), 1.0)
-    np.testing.assert_allclose(judge.predict(model, images(1), 1000.0)[0], metres[0] * 1000, rtol=1e-6)
-    judge.predict(model, images(1), 1.0, portrait_resize=True, flip=False)
-    assert model.calls[-1] == (1, 3, 12, 8)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_the_models_mode_comes_back(training):
-    model = ToyModel().train(training)
-    judge.predict(model, images(1), 1.0)
-    assert model.training is training
-    with pytest.raises(RuntimeError):
-        judge.predict(model, images(1, (1, 1)), 1.0)
-    assert model.training is training
-
-
-def test_relative_depth():
-    maps = judge.predict_relative(ToyModel(), images(3), batch_size=2)
-    assert [depth.shape for depth in maps] == [(4, 6)] * 3
-
-
-def test_labels_answer_void_only_where_it_was_taught():
-    taught = judge.predict_labels(ToyModel(), images(1), "class")[0]
-    ignored = judge.predict_labels(ToyModel(), images(1), "ignore")[0]
-    assert taught.shape == ignored.shape == (8, 12)
-    assert (np.unique(taught), np.unique(ignored)) == (0, 7)
-    with pytest.raises(ValueError, match="without its segmentation head"):
-        judge.predict_labels(ToyModel(classes=0), images(1), "ignore")
 
 
 def test_evaluate_depth_gives_one_row_a_frame():

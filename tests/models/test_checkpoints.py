@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from zdlib.errors import ZDError
+from zdlib.models import checkpoints
 from zdlib.models.checkpoints import (
     load_checkpoint,
     load_exactly,
@@ -21,11 +22,13 @@ from zdlib.models.checkpoints import (
     save_checkpoint,
     save_official,
 )
-from zdlib.models.factory import build_model, create_model
+from zdlib.models.depth_model import Convention, Inference
+from zdlib.models.factory import build_model, create_model, load_depth_model
 from zdlib.models.registry import ARCHITECTURES, architecture
 from zdlib.models.zoe.architecture import Architecture
 from zdlib.models.zoe.network import ZoeDepth
 from zdlib.models.zoe.official_keys import from_official, official_keys, to_official
+from zdlib.recipes import RECIPES
 
 SMALL = Architecture(
     encoder="tf_efficientnet_lite0",
@@ -56,6 +59,47 @@ def test_round_trip(saved):
     whole, _ = load_checkpoint(path, segmentation=True)
     for key, value in model.state_dict().items():
         assert torch.equal(whole.state_dict()[key], value)
+
+
+# --- what the depth of a checkpoint means ---
+
+
+def test_a_checkpoint_says_what_its_depth_means(saved, tmp_path, monkeypatch):
+    """Values, not a name: another table of recipes changes nothing."""
+    convention = Convention(metres_per_unit=1000.0, portrait_resize=True, min_depth=1.0, max_depth=9.0, void="class")
+    path, info = tmp_path / "c.safetensors", {"recipe": "corrected", "convention": convention.model_dump()}
+    save_checkpoint(path, saved[1], SMALL, info)
+    monkeypatch.setattr(checkpoints, "RECIPES", {})
+    model = load_depth_model(path, segmentation=True)
+    assert model.convention == convention
+    assert model.info == info
+    x = torch.rand(1, 3, 48, 64)
+    squeezed = torch.nn.functional.interpolate(x, (64, 48), mode="bilinear")
+    with torch.inference_mode():
+        expected = saved[1](squeezed).metric_depth * 1000
+    assert torch.equal(model.depth(x, Inference(flip=False)), expected)
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
+def test_a_checkpoint_of_version_0_1_names_its_recipe(saved, tmp_path, recipe):
+    """As they were written then: format zdlib-1, and no values."""
+    old = {"profile": "demo", "run": "distill", "title": "x", "recipe": recipe, "seg_weight": 0.1, "seed": 43}
+    save_checkpoint(tmp_path / "old.safetensors", saved[1], SMALL, old)
+    assert load_depth_model(tmp_path / "old.safetensors").convention == Convention.of(RECIPES[recipe])
+
+
+def test_a_converted_checkpoint_of_version_0_1_is_in_metres(saved, tmp_path):
+    save_checkpoint(tmp_path / "old.safetensors", saved[1], SMALL, {"converted_from": "ZoeD.pt"})
+    assert load_depth_model(tmp_path / "old.safetensors").convention == Convention()
+
+
+@pytest.mark.parametrize(
+    "info", [{"recipe": "of tomorrow"}, {"convention": {"feet_per_unit": 1}}, {"convention": 3}, {"recipe": []}]
+)
+def test_depth_of_unknown_meaning_is_refused(saved, tmp_path, info):
+    save_checkpoint(tmp_path / "new.safetensors", saved[1], SMALL, info)
+    with pytest.raises(ZDError, match=r"new\.safetensors: what its depth means was written by another version"):
+        load_depth_model(tmp_path / "new.safetensors")
 
 
 def test_equal_models_give_equal_bytes(saved, tmp_path):
@@ -129,6 +173,14 @@ def test_an_official_checkpoint_gives_the_reference_depth(official):
     path, _ = official
     found = errors(create_model("zoe_swin2_t", weights=str(path)), "zoe_swin2_t_256x256")
     assert max(found.values()) < 1e-4, found
+
+
+def test_an_official_checkpoint_is_in_metres_and_unsqueezed(official):
+    model = load_depth_model(official[0])
+    assert model.convention == Convention(metres_per_unit=1.0, portrait_resize=False)
+    assert model.network.config == architecture("zoe_swin2_t")
+    with pytest.raises(ZDError, match="--device tpu9: cannot be used"):
+        load_depth_model(official[0], device="tpu9")
 
 
 @pytest.mark.parametrize(

@@ -190,5 +190,5 @@ def test_checkpoint_says_what_it_saw(made):
     profile, paths = made
     run = evaluations.load_run(profile, "distill", paths)
     assert run.seen == sorted(TRAIN)
-    assert run.model.unet is None
-    assert json.dumps(run.info)
+    assert run.model.network.unet is None
+    assert json.dumps(run.model.info)

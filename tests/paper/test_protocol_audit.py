@@ -6,14 +6,15 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from tiny_evaluations import COUNT, TEST
 
 from zdlib.data.sample import Sample
 from zdlib.errors import ZDError
-from zdlib.evaluate.depth_model import border
-from zdlib.evaluate.judge import evaluate_depth, predict, summarise
+from zdlib.evaluate.judge import evaluate_depth, summarise
 from zdlib.metrics import protocols
 from zdlib.metrics.depth import METRICS, pooled_metrics
+from zdlib.models.depth_model import Inference, border, with_border
 from zdlib.paper import evaluations, protocol_audit
 from zdlib.paths import RunPaths
 
@@ -102,12 +103,30 @@ def test_the_ends_are_what_notebook_04_measured(audit, evaluated):
     assert protocol_audit.path_table(audit.path)["trained_on"].tolist() == [0, 0, 0, 0, 100, 60]
 
 
+def test_an_evaluation_in_bfloat16_is_audited_in_bfloat16(evaluated):
+    """Notebook 04's tables and the audit's are of one precision, or the audit would refuse them."""
+    profile, paths = evaluated
+    evaluate = profile.evaluate.model_copy(update={"precision": "bf16"})
+    half = profile.model_copy(update={"evaluate": evaluate})
+    start = "nyu/standard"
+    exact = evaluations.load_per_image(paths, start, "distill")["abs_rel"].to_numpy()
+    try:
+        evaluations.nyu_study(half, paths)
+        stored = evaluations.load_per_image(paths, start, "distill")["abs_rel"].to_numpy()
+        found = protocol_audit.nyu_audit(half, paths, "distill").path[0].per_image["abs_rel"].to_numpy()
+        assert np.abs(found - stored).max() < 0.2 * np.abs(exact - stored).max()
+    finally:
+        evaluations.nyu_study(profile, paths)
+
+
 def test_points_agree_with_the_papers_evaluation(audit, evaluated):
     """Frame by frame judging gives what `evaluate_depth` gives, for every way on the test frames."""
     profile, paths = evaluated
     data, run = evaluations.open_nyu(profile), evaluations.load_run(profile, "distill", paths)
     images = [data.readers["raw"][i].image for i in TEST]
-    maps = {flip: dict(zip(TEST, predict(run.model, images, 1.0, flip=flip), strict=True)) for flip in (False, True)}
+    maps = {
+        flip: dict(zip(TEST, run.model.predict(images, Inference(flip=flip)), strict=True)) for flip in (False, True)
+    }
     checked = 0
     for point in (*audit.path, *audit.excursions):
         way = point.way
@@ -167,7 +186,7 @@ def test_ibims(evaluated):
 # ------------------------------------------------------------------------------------------------------- the pieces
 def test_the_border_is_cut_off_again():
     image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
-    padded = protocol_audit.with_border(image)
+    padded = with_border(torch.from_numpy(image).permute(2, 0, 1)[None].float())[0].permute(1, 2, 0).numpy()
     rows, columns = border(48, 64)
     assert padded.shape == (48 + 2 * rows, 64 + 2 * columns, 3)
     np.testing.assert_array_equal(padded[rows - 1, columns:-columns], image[1])

@@ -13,7 +13,10 @@ from zdlib.apps.command_line import main
 from zdlib.errors import ZDError
 from zdlib.losses.zoe_distill import ZoeDistillLoss, resize_to, silog_loss
 from zdlib.models.checkpoints import load_checkpoint
+from zdlib.models.depth_model import Convention
+from zdlib.models.factory import load_depth_model
 from zdlib.paths import RunPaths
+from zdlib.recipes import RECIPES
 from zdlib.train.run import train
 from zdlib.train.step import Trainer
 
@@ -109,6 +112,9 @@ def test_the_published_recipe_trains_in_kilometres_and_selects_on_its_own_frames
     assert info["train_frames"] == list(range(8))
     assert info["selection_frames"] == [0, 1]
     assert result.validations["rmse"].between(0, 1e4).all()  # metres
+    model = load_depth_model(result.checkpoint)
+    assert model.convention == Convention.of(RECIPES["published"])
+    assert info["convention"] == model.convention.model_dump()
 
 
 def test_gradients_are_clipped(profile, paths, monkeypatch):

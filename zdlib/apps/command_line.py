@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zdlib.apps import data_commands, predict_command
-from zdlib.apps.model_files import load_model
 from zdlib.bench.__main__ import add_options
 from zdlib.bench.__main__ import run as bench
 from zdlib.errors import ZDError
@@ -169,14 +168,16 @@ def _score(options: argparse.Namespace) -> None:
 
 def _convert(options: argparse.Namespace) -> None:
     from zdlib.models.checkpoints import load_checkpoint, save_checkpoint, save_official
+    from zdlib.models.factory import load_depth_model
 
     endings = options.source.suffix, options.target.suffix
     if endings == (".safetensors", ".pt"):
         model, _ = load_checkpoint(options.source)
         save_official(options.target, model)
     elif endings[0] in (".pt", ".pth") and endings[1] == ".safetensors":
-        model, _ = load_model(options.source, options.model)
-        save_checkpoint(options.target, model, model.config, {"converted_from": options.source.name})
+        official = load_depth_model(options.source, options.model)
+        info = {"converted_from": options.source.name, "convention": official.convention.model_dump()}
+        save_checkpoint(options.target, official.network, official.network.config, info)
     else:
         raise ZDError(f"{options.source} -> {options.target}: one must end in .pt, the other in .safetensors")
     print(f"{options.source} -> {options.target}")
@@ -200,11 +201,12 @@ def _describe(source: Path) -> "tuple[ZoeDepth, dict[str, Any]]":
     """A checkpoint's model, or a known one without values; and what is known of it, long lists of frames counted."""
     import torch
 
-    from zdlib.models.factory import create_model
+    from zdlib.models.factory import create_model, load_depth_model
     from zdlib.models.registry import list_models
 
     if str(source) in list_models():
         with torch.device("meta"):
             return create_model(str(source)), {}
-    model, info = load_model(source, None)
-    return model, {key: f"{len(v)} numbers" if isinstance(v, list) and len(v) > 8 else v for key, v in info.items()}
+    model = load_depth_model(source)
+    info = {k: f"{len(v)} numbers" if isinstance(v, list) and len(v) > 8 else v for k, v in model.info.items()}
+    return model.network, info

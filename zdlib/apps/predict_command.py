@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zdlib.apps.model_files import load_model
 from zdlib.errors import ZDError
 from zdlib.files import write_bytes
-from zdlib.recipes import RECIPES
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -51,36 +49,26 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _run(options: argparse.Namespace) -> None:
-    import torch
     from tqdm import tqdm
 
     from zdlib.data.formats.images import read_picture
-    from zdlib.evaluate.depth_model import halve_weights, predict_depth
-    from zdlib.models.memory import keep_freed_memory
+    from zdlib.models.depth_model import Inference
+    from zdlib.models.factory import load_depth_model
 
-    model, info = load_model(Path(options.weights), options.model)
-    names = [domain.name for domain in model.config.domains]
-    if options.domain is not None and options.domain not in names:
-        raise ZDError(f"--domain {options.domain}: this model has {', '.join(names)}")
-    domain = None if options.domain is None else names.index(options.domain)
     paths = _pictures(options.images)
     stems = [path.stem for path in paths]
     if len(set(stems)) < len(stems):
         raise ZDError("two pictures have the same name: predict them into different folders")
-    try:
-        model = model.to(torch.device(options.device))
-    except (RuntimeError, AssertionError) as error:
-        raise ZDError(
-            f"--device {options.device}: cannot be used ({str(error).splitlines()[0]}): use cpu or cuda:0"
-        ) from error
-    metres = RECIPES[info["recipe"]].metres_per_unit if info.get("recipe") in RECIPES else 1.0
-    keep_freed_memory()
+    model = load_depth_model(options.weights, options.model, options.device)
+    if model.convention.kind == "relative":
+        raise ZDError(f"{options.weights}: gives relative depth, not metres: take a checkpoint of metric depth")
     if options.precision == "bf16":
-        halve_weights(model)
+        model.halve_weights()
+    wanted = Inference(
+        flip=options.flip, pad=options.pad, full_size=True, precision=options.precision, domain=options.domain
+    )
     for path in tqdm(paths, unit="picture", disable=len(paths) == 1):  # one at a time: a folder needs no more memory
-        picture = read_picture(path, "name an image file", "RGB")
-        depth = predict_depth(model, picture, options.pad, options.flip, domain, options.precision)
-        depth = depth * np.float32(metres)
+        depth = model(read_picture(path, "name an image file", "RGB"), wanted)
         _write(options.out, path.stem, depth)
         tqdm.write(f"{path}: {depth.min():.2f} to {depth.max():.2f} m -> {options.out / path.stem}.npy")
 

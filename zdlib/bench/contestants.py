@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from zdlib.bench.cases import SAVINGS, Case
 from zdlib.bench.reference import PlainZoeDepth, Stage, plain_loss
 from zdlib.config import TrainConfig
-from zdlib.evaluate.depth_model import Precision, autocast, halve_weights
 from zdlib.models.checkpoints import load_checkpoint, read_safetensors
+from zdlib.models.depth_model import Inference
+from zdlib.models.factory import load_depth_model
 from zdlib.models.layers import attention
 from zdlib.models.memory import keep_freed_memory
 from zdlib.models.zoe.network import ZoeDepth
@@ -59,22 +60,17 @@ def _inference(case: Case, contestant: str, weights: Path) -> Work:
         theirs = beit_large(case.size)
         into_transformers(theirs, read_safetensors(weights)[0])
         return _depth_of(lambda: theirs(2 * x - 1).predicted_depth)
-    model, _ = load_checkpoint(weights)
+    model = load_depth_model(weights)
     if contestant in SAVINGS:
-        plain = _with_savings(model, contestant)
+        plain = _with_savings(model.network, contestant)
         return _depth_of(lambda: plain(x)[:, 0])
     keep_freed_memory()  # as evaluation and `zdlib predict` do
     if "compiled" in contestant:
-        model.compile(dynamic=False)
-    precision: Precision = "bf16" if contestant.endswith("bf16") else "fp32"
-    if precision == "bf16":
-        halve_weights(model)  # as `zdlib predict`
-
-    def ours() -> Tensor:
-        with autocast(x.device, precision):
-            return model(x).metric_depth[:, 0].float()
-
-    return _depth_of(ours)
+        model.network.compile(dynamic=False)
+    once = Inference(flip=False, precision="bf16" if contestant.endswith("bf16") else "fp32")
+    if once.precision == "bf16":
+        model.halve_weights()  # as `zdlib predict`
+    return _depth_of(lambda: model.depth(x, once)[:, 0])
 
 
 def _depth_of(call: Callable[[], Tensor]) -> Work:

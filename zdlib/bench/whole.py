@@ -13,13 +13,12 @@ from zdlib.config import load_profile
 from zdlib.data.sample import Reader
 from zdlib.data.sets.nyu import NYUReader
 from zdlib.errors import ZDError
-from zdlib.evaluate.depth_model import Precision
-from zdlib.evaluate.judge import Images, evaluate_depth, predict, summarise
+from zdlib.evaluate.judge import Images, evaluate_depth, summarise
 from zdlib.metrics import protocols
 from zdlib.metrics.depth import depth_metrics
-from zdlib.models.checkpoints import load_checkpoint
-from zdlib.models.factory import create_model
-from zdlib.models.zoe.network import ZoeDepth
+from zdlib.models.depth_model import DepthModel, Inference, Precision
+from zdlib.models.factory import create_model, load_depth_model
+from zdlib.models.zoe.depth_model import ZoeDepthModel
 from zdlib.paper.evaluations import load_run, open_nyu, predict_run
 from zdlib.paths import RunPaths, resolve
 
@@ -44,29 +43,28 @@ def evaluation(threads: int) -> pd.DataFrame:
     """`evaluation_share` of the demo's network and of a large one: one row each, `model` first."""
     torch.set_num_threads(threads)
     reader = NYUReader(resolve(load_profile("demo").data.nyu_mat), depth="raw")
-    light, _ = load_checkpoint(RunPaths("demo").checkpoints / "distill.safetensors")
-    models = {"Zoe-Distill of the demo": light, "ZoeD SwinV2-T": create_model("zoe_swin2_t")}
-    rows = [{"model": name, **evaluation_share(model.eval(), reader)} for name, model in models.items()]
-    return pd.DataFrame(rows)
+    light = load_depth_model(RunPaths("demo").checkpoints / "distill.safetensors")
+    models = {"Zoe-Distill of the demo": light, "ZoeD SwinV2-T": ZoeDepthModel(create_model("zoe_swin2_t"))}
+    return pd.DataFrame([{"model": name, **evaluation_share(model, reader)} for name, model in models.items()])
 
 
-def evaluation_share(model: ZoeDepth, reader: NYUReader, count: int = 100, batch_size: int = 4) -> dict[str, Any]:
+def evaluation_share(model: DepthModel, reader: NYUReader, count: int = 100, batch_size: int = 4) -> dict[str, Any]:
     """Evaluate frames end to end (read, predict with the mirrored image, score) and see what the model's share is.
 
     Returns:
         `images`, `seconds`, `model_seconds`, `share`.
     """
-    frames = list(range(min(count, len(reader))))
+    frames, usual = list(range(min(count, len(reader)))), Inference(batch_size)
     marks: list[float] = []
     hooks = [
-        model.register_forward_pre_hook(lambda *_: marks.append(-time.perf_counter())),
-        model.register_forward_hook(lambda *_: marks.append(time.perf_counter())),
+        model.network.register_forward_pre_hook(lambda *_: marks.append(-time.perf_counter())),
+        model.network.register_forward_hook(lambda *_: marks.append(time.perf_counter())),
     ]
     try:
-        predict(model, Images(reader, frames[:batch_size]), 1.0, batch_size=batch_size)  # warm
+        list(model.predict(Images(reader, frames[:batch_size]), usual))  # warm
         marks.clear()
         started = time.perf_counter()
-        maps = predict(model, Images(reader, frames), 1.0, batch_size=batch_size)
+        maps = model.predict(Images(reader, frames), usual)
         evaluate_depth(dict(zip(frames, maps, strict=True)), {"raw": reader}, frames, protocols.get("nyu/standard"))
         seconds = time.perf_counter() - started
     finally:
@@ -99,13 +97,15 @@ def drift(threads: int) -> pd.DataFrame:
     torch.manual_seed(0)
     model = create_model("zoe_swin2_b")
     enliven(model)
-    return pd.DataFrame(rows + untrained_drift("ZoeD SwinV2-B, random weights", model.eval(), nyu.readers["raw"]))
+    large = ZoeDepthModel(model)
+    return pd.DataFrame(rows + untrained_drift("ZoeD SwinV2-B, random weights", large, nyu.readers["raw"]))
 
 
-def untrained_drift(title: str, model: ZoeDepth, reader: Reader, count: int = 16) -> list[dict[str, Any]]:
+def untrained_drift(title: str, model: DepthModel, reader: Reader, count: int = 16) -> list[dict[str, Any]]:
     """Rows of `drift` for a network without trained weights."""
     frames = np.linspace(0, len(reader) - 1, count).astype(int).tolist()
-    maps = {precision: predict(model, Images(reader, frames), 1.0, 2, precision=precision) for precision in PRECISIONS}
+    pictures = Images(reader, frames)
+    maps = {p: list(model.predict(pictures, Inference(batch_size=2, precision=p))) for p in PRECISIONS}
     generator = np.random.default_rng(0)
     truth = [map_ * np.exp(ERROR * generator.standard_normal(map_.shape)).astype(map_.dtype) for map_ in maps["fp32"]]
     rows = []

@@ -1,33 +1,26 @@
 """Predict once, judge under any protocol.
 
-`predict` keeps the network's own resolution, so that one prediction a frame serves every protocol; resizing and
-clamping belong to the protocol. Every table of the paper starts from the per-image frames made here.
+Predictions come at the network's own resolution (`zdlib.models.depth_model`), so that one per frame serves every
+protocol; resizing and clamping belong to the protocol. Every table of the paper starts from the per-image frames made
+here.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float32, Float64, Int64, Integer, UInt8
-from torch import Tensor, nn
 from tqdm import tqdm
 
 from zdlib.data.classes import CLASS_NAMES, N_CLASSES
 from zdlib.data.sample import Reader, Sample
 from zdlib.errors import ZDError
-from zdlib.evaluate.depth_model import Precision, autocast
 from zdlib.metrics import protocols
 from zdlib.metrics.depth import METRICS, depth_metrics, distance_bins, group_metrics, group_sums
 from zdlib.metrics.intervals import bootstrap_groups, bootstrap_segmentation, interval_ends
-from zdlib.metrics.segmentation import VOID, confusion_matrix, segmentation_metrics
-from zdlib.models.memory import keep_freed_memory
+from zdlib.metrics.segmentation import confusion_matrix, segmentation_metrics
 
 # Sizes may differ from map to map, hence no named axes.
 Image = UInt8[np.ndarray, "_ _ 3"]
@@ -53,78 +46,6 @@ class Images(Sequence[Image]):
 
     def __getitem__(self, place: int) -> Image:  # type: ignore[override]  # no slices
         return self.reader[self.frames[place]].image
-
-
-def predict(
-    model: nn.Module,
-    images: Iterable[Image],
-    metres_per_unit: float,
-    batch_size: int = 8,
-    flip: bool = True,
-    portrait_resize: bool = False,
-    precision: Precision = "fp32",
-) -> list[DepthMap]:
-    """Metric depth of each image at the network's resolution.
-
-    Args:
-        model: gives a `ZoeOutput` for images in [0, 1]; its train or eval mode is restored afterwards.
-        images: RGB; images of one size that follow each other share a batch. A few are read ahead while the model
-            works, so that an iterable which reads files costs neither their memory nor their time.
-        metres_per_unit: the unit of the network's output (`Recipe.metres_per_unit`).
-        batch_size: images a forward pass; twice as many with `flip`.
-        flip: average with the mirrored prediction of the mirrored image.
-        portrait_resize: squeeze images as the original did (`Recipe.portrait_resize`).
-        precision: bf16 computes products and convolutions in bfloat16.
-
-    Returns:
-        Metres, one map an image.
-    """
-    maps: list[DepthMap] = []
-    with _inference(model) as device, autocast(device, precision):
-        for batch in _batches(images, batch_size, "depth"):
-            tensor = _to_tensor(batch, device)
-            if portrait_resize:
-                tensor = F.interpolate(tensor, size=(tensor.shape[-1], tensor.shape[-2]), mode="bilinear")
-            if flip:
-                both = model(torch.cat([tensor, tensor.flip(-1)])).metric_depth.float()
-                straight, mirrored = both.chunk(2)
-                depth = (straight + mirrored.flip(-1)) / 2
-            else:
-                depth = model(tensor).metric_depth.float()
-            maps.extend((depth[:, 0] * metres_per_unit).cpu().numpy())
-    return maps
-
-
-def predict_relative(model: nn.Module, images: Iterable[Image], batch_size: int = 8) -> list[DepthMap]:
-    """The decoder's relative (inverse) depth of each image at the network's resolution, without flip averaging."""
-    maps: list[DepthMap] = []
-    with _inference(model) as device:
-        for batch in _batches(images, batch_size, "relative depth"):
-            maps.extend(model(_to_tensor(batch, device)).rel_depth[:, 0].float().cpu().numpy())
-    return maps
-
-
-def predict_labels(
-    model: nn.Module, images: Iterable[Image], void: Literal["class", "ignore"], batch_size: int = 8
-) -> list[LabelMap]:
-    """The most likely class of each pixel at the image's own size.
-
-    Logits are enlarged (bilinear, `align_corners=True`) before the argmax, as in the losses. A model trained with
-    void ignored chooses among classes 1..13; one that was taught void as a class may also answer 0.
-
-    Raises:
-        ValueError: the model has no segmentation head.
-    """
-    first = 0 if void == "class" else VOID + 1
-    maps: list[LabelMap] = []
-    with _inference(model) as device:
-        for batch in _batches(images, batch_size, "segmentation"):
-            logits = model(_to_tensor(batch, device), segmentation=True).segmentation
-            if logits is None:
-                raise ValueError("predict_labels: the model was built without its segmentation head")
-            logits = F.interpolate(logits.float(), size=batch[0].shape[:2], mode="bilinear", align_corners=True)
-            maps.extend((logits[:, first:].argmax(1) + first).to(torch.uint8).cpu().numpy())
-    return maps
 
 
 def evaluate_depth(
@@ -337,49 +258,3 @@ def prediction_of(predictions: Sequence[Any] | Mapping[int, Any], frame: int) ->
         return predictions[frame]
     except (KeyError, IndexError) as error:
         raise ZDError(f"frame {frame}: was not predicted: predict every frame of the protocol first") from error
-
-
-@contextmanager
-def _inference(model: nn.Module) -> Iterator[torch.device]:
-    """Eval mode without gradients; the former mode comes back."""
-    training = model.training
-    model.eval()
-    keep_freed_memory()
-    try:
-        with torch.inference_mode():
-            yield next(model.parameters()).device
-    finally:
-        model.train(training)
-
-
-def _batches(images: Iterable[Image], batch_size: int, what: str) -> Iterator[list[Image]]:
-    total = len(images) if isinstance(images, Sequence | np.ndarray) else None
-    batch: list[Image] = []
-    for image in tqdm(
-        _ahead(images, 2 * batch_size), desc=f"predicting {what}", total=total, unit="image", mininterval=1
-    ):
-        if batch and (len(batch) == batch_size or image.shape != batch[0].shape):
-            yield batch
-            batch = []
-        batch.append(image)
-    if batch:
-        yield batch
-
-
-def _ahead(items: Iterable[Image], count: int) -> Iterator[Image]:
-    """`items`, up to `count` of them fetched before they are asked for, in one other thread."""
-    source, end = iter(items), object()
-    with ThreadPoolExecutor(1) as pool:
-        waiting = deque(pool.submit(next, source, end) for _ in range(count))
-        try:
-            while (item := waiting.popleft().result()) is not end:
-                waiting.append(pool.submit(next, source, end))
-                yield item  # type: ignore[misc]
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _to_tensor(batch: list[Image], device: torch.device) -> Tensor:
-    """(b, 3, h, w) float32 in [0, 1]."""
-    stacked = torch.from_numpy(np.stack(batch)).to(device)
-    return stacked.permute(0, 3, 1, 2).float() / 255

@@ -15,10 +15,12 @@ from torch import Tensor
 from zdlib.config import ModelConfig
 from zdlib.errors import ZDError
 from zdlib.files import atomic_path
+from zdlib.models.depth_model import Convention
 from zdlib.models.registry import ARCHITECTURES
 from zdlib.models.zoe.architecture import Architecture
 from zdlib.models.zoe.network import ZoeDepth
 from zdlib.models.zoe.official_keys import from_official, official_keys, to_official
+from zdlib.recipes import RECIPES
 
 FORMAT = "zdlib-1"
 
@@ -30,7 +32,8 @@ def save_checkpoint(path: str | Path, model: ZoeDepth, config: ModelConfig, info
         path: `.safetensors`, written atomically; equal input gives equal bytes.
         model: its U-Net is written too if it was built.
         config: its architecture.
-        info: anything JSON can say: metrics, recipe, frames trained on, git commit.
+        info: anything JSON can say: metrics, recipe, frames trained on, git commit. What the depth means belongs
+            there as `convention`, a `Convention` of plain values.
     """
     architecture = Architecture.model_validate(config.model_dump() | {"encoder_weights": "none"})
     description = {"format": FORMAT, "config": architecture.model_dump(mode="json"), "info": info}
@@ -72,6 +75,25 @@ def load_checkpoint(path: str | Path, segmentation: bool = False) -> tuple[ZoeDe
     model = ZoeDepth(config, segmentation)
     load_exactly(model, tensors, str(path))
     return model.eval(), info
+
+
+def stored_convention(info: dict[str, Any], source: str | Path) -> Convention:
+    """What the depth of a checkpoint means, from the `info` it was saved with.
+
+    A checkpoint of version 0.1 names its recipe, whose values are looked up in today's table; one without either was
+    converted from an official file: metres.
+
+    Raises:
+        ZDError: values or a recipe that this version does not know.
+    """
+    try:
+        if "convention" in info:
+            return Convention.model_validate(info["convention"])
+        return Convention.of(RECIPES[info["recipe"]]) if "recipe" in info else Convention()
+    except (ValidationError, KeyError, TypeError) as error:
+        raise ZDError(
+            f"{source}: what its depth means was written by another version: use that one, or convert"
+        ) from error
 
 
 def load_exactly(model: torch.nn.Module, tensors: dict[str, Tensor], source: str) -> None:

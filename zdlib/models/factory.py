@@ -1,11 +1,16 @@
-"""Build a network and fill it: by a profile's description, or by name."""
+"""Build a network and fill it: by a profile's description, by name, or from a checkpoint alone."""
 
+from pathlib import Path
 from typing import Any
 
+import torch
+
 from zdlib.config import ModelConfig
-from zdlib.models.checkpoints import load_weights
+from zdlib.errors import ZDError
+from zdlib.models.checkpoints import identify, load_checkpoint, load_weights, stored_convention
 from zdlib.models.registry import architecture
 from zdlib.models.zoe.architecture import Architecture
+from zdlib.models.zoe.depth_model import ZoeDepthModel
 from zdlib.models.zoe.network import ZoeDepth
 from zdlib.paths import resolve
 
@@ -42,3 +47,33 @@ def create_model(name: str, weights: str | None = None, segmentation: bool = Fal
     if weights is not None:
         load_weights(model, weights)
     return model.eval()
+
+
+def load_depth_model(
+    path: str | Path, name: str | None = None, device: str | torch.device = "cpu", segmentation: bool = False
+) -> ZoeDepthModel:
+    """The network of a checkpoint of any kind, ready to predict.
+
+    Unit and squeeze are those stored in a checkpoint of ours; an official one gives metres.
+
+    Args:
+        path: ours (`.safetensors`) or an official one (`.pt`).
+        name: one of `list_models()`; None finds it in the file.
+        device: where to predict.
+        segmentation: load the U-Net too; of ours only.
+
+    Raises:
+        ZDError: the file cannot be read or holds another model than `name`, or the device cannot be used.
+    """
+    if Path(path).suffix == ".safetensors":
+        network, info = load_checkpoint(path, segmentation)
+        if name is not None and architecture(name) != network.config:
+            raise ZDError(f"{path}: holds another model than {name}: leave --model out, the file says what it holds")
+    else:
+        network, info = create_model(name or identify(path), weights=str(path)), {}
+    try:
+        network = network.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ZDError(f"--device {device}: cannot be used ({reason}): use cpu or cuda:0") from error
+    return ZoeDepthModel(network, stored_convention(info, path), info)

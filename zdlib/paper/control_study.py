@@ -16,11 +16,11 @@ from zdlib.config import Profile, StudyConfig
 from zdlib.data.sets.ibims import IBimsReader
 from zdlib.errors import ZDError
 from zdlib.evaluate.ibims import evaluate_ibims
-from zdlib.evaluate.judge import depth_by_class, evaluate_depth, evaluate_segmentation, predict_labels, summarise
+from zdlib.evaluate.judge import depth_by_class, evaluate_depth, evaluate_segmentation, summarise
 from zdlib.files import write_csv
 from zdlib.metrics import protocols
 from zdlib.metrics.depth import group_metrics, group_sums
-from zdlib.paper.evaluations import load_run, open_nyu, predict_run
+from zdlib.paper.evaluations import inference, load_run, open_nyu, predict_run
 from zdlib.paths import RunPaths, resolve
 from zdlib.train.run import train
 
@@ -70,7 +70,7 @@ def score_run(profile: Profile, key: str, paths: RunPaths) -> pd.DataFrame:
         full = load_run(profile, key, paths, segmentation=True)
         reader = nyu.readers["raw"]
         images = [reader[i].image for i in test]
-        labels = predict_labels(full.model, images, run.recipe.void, profile.evaluate.batch_size)
+        labels = list(full.model.predict_labels(images, inference(profile)))
         scores = evaluate_segmentation(dict(zip(test, labels, strict=True)), reader, test)
         note(name, "segmentation", scores.summary(), ("miou", "pixel_accuracy"))
 

@@ -29,21 +29,19 @@ from zdlib.evaluate.judge import (
     depth_by_distance,
     evaluate_depth,
     evaluate_segmentation,
-    predict,
-    predict_labels,
     summarise,
 )
 from zdlib.files import sha256, write_csv
 from zdlib.metrics import protocols
 from zdlib.metrics.ibims import DISTANCE_EDGES
 from zdlib.metrics.intervals import compare, image_intervals, interval_ends
-from zdlib.models.checkpoints import load_checkpoint
+from zdlib.models.depth_model import Inference
+from zdlib.models.factory import load_depth_model
 from zdlib.models.inspection import count_parameters
-from zdlib.models.zoe.network import ZoeDepth
+from zdlib.models.zoe.depth_model import ZoeDepthModel
 from zdlib.paper import published
 from zdlib.paper.original import N_LABELLED, trained_share
 from zdlib.paths import RunPaths, resolve
-from zdlib.recipes import RECIPES, Recipe
 
 NYU_PROTOCOLS = ("nyu/standard", "nyu/standard-291", "nyu/published", "nyu/published-291")
 IBIMS_PROTOCOLS = ("ibims/zoedepth", "ibims/published")
@@ -59,19 +57,15 @@ class TrainedRun:
 
     Attributes:
         key, title: its key in the profile and its name in tables.
-        recipe: what it was trained with; fixes the unit of its output.
         seg_weight: 0 for a control.
-        model: without its U-Net, in eval mode, on the GPU if there is one.
-        info: what the checkpoint says about its training.
+        model: of a network in eval mode, on the GPU if there is one; its `info` says how it was trained.
         seen: frames whose gradients or errors shaped it.
     """
 
     key: str
     title: str
-    recipe: Recipe
     seg_weight: float
-    model: ZoeDepth
-    info: dict[str, Any]
+    model: ZoeDepthModel
     seen: list[int]
 
 
@@ -124,23 +118,22 @@ def load_run(profile: Profile, key: str, paths: RunPaths, segmentation: bool = F
         ZDError: the checkpoint is missing, damaged, or has no U-Net.
     """
     run = profile.runs[key]
-    model, info = load_checkpoint(paths.checkpoints / f"{key}.safetensors", segmentation)
-    seen = sorted({*info["train_frames"], *info["selection_frames"]})
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return TrainedRun(key, run.title, RECIPES[run.recipe], run.seg_weight, model.to(device), info, seen)
+    path = paths.checkpoints / f"{key}.safetensors"
+    model = load_depth_model(path, device=device, segmentation=segmentation)
+    seen = sorted({*model.info["train_frames"], *model.info["selection_frames"]})
+    return TrainedRun(key, run.title, run.seg_weight, model, seen)
+
+
+def inference(profile: Profile) -> Inference:
+    """How the profile's `evaluate` section predicts."""
+    config = profile.evaluate
+    return Inference(batch_size=config.batch_size, flip=config.flip, precision=config.precision)
 
 
 def predict_run(run: TrainedRun, reader: Reader, frames: Sequence[int], profile: Profile) -> DepthMaps:
     """Metric depth of the given frames, by frame number, as the profile's `evaluate` section asks."""
-    maps = predict(
-        run.model,
-        Images(reader, frames),
-        run.recipe.metres_per_unit,
-        batch_size=profile.evaluate.batch_size,
-        flip=profile.evaluate.flip,
-        portrait_resize=run.recipe.portrait_resize,
-        precision=profile.evaluate.precision,
-    )
+    maps = run.model.predict(Images(reader, frames), inference(profile))
     return dict(zip(frames, maps, strict=True))
 
 
@@ -171,7 +164,7 @@ def nyu_study(profile: Profile, paths: RunPaths) -> Study:
     for key in profile.runs:
         run = load_run(profile, key, paths)
         maps = predict_run(run, data.readers["raw"], everything, profile)
-        judge(key, run.title, maps, run.seen, count_parameters(run.model) / 1e6)
+        judge(key, run.title, maps, run.seen, count_parameters(run.model.network) / 1e6)
         by_distance[run.title] = depth_by_distance(maps, data.readers, test, standard)
         by_class[run.title] = depth_by_class(maps, data.readers, test, standard)
         if run.seg_weight > 0:
@@ -212,7 +205,7 @@ def ibims_study(profile: Profile, paths: RunPaths) -> Study:
     for key in profile.runs:
         run = load_run(profile, key, paths)
         maps = predict_run(run, reader, frames, profile)
-        judge(key, run.title, maps, count_parameters(run.model) / 1e6)
+        judge(key, run.title, maps, count_parameters(run.model.network) / 1e6)
         scores = evaluate_ibims(maps, reader, frames)
         write_csv(paths.per_image / f"ibims_geometry_{key}.csv", scores.per_image)
         write_csv(paths.per_image / f"ibims_planes_{key}.csv", scores.planes)
@@ -332,7 +325,7 @@ def _segmentation(
     run = load_run(profile, key, paths, segmentation=True)
     reader = data.readers["raw"]
     images = [reader[i].image for i in test]
-    labels = predict_labels(run.model, images, run.recipe.void, profile.evaluate.batch_size)
+    labels = run.model.predict_labels(images, inference(profile))
     scores = evaluate_segmentation(dict(zip(test, labels, strict=True)), reader, test, run.seen)
     write_csv(paths.per_image / f"nyu_segmentation_{key}.csv", scores.per_image)
     summary = scores.summary() | scores.interval_ends()

@@ -1,6 +1,6 @@
 """Pictures of what a trained run sees in a few frames, ready for a grid."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,10 @@ from zdlib.config import Profile
 from zdlib.data.classes import colourise
 from zdlib.data.sample import Sample
 from zdlib.data.sets.ibims import IBimsSample
-from zdlib.evaluate.judge import Reader, predict_labels, predict_relative
+from zdlib.evaluate.judge import Reader
 from zdlib.metrics.ibims import depth_edges, planarity_errors
 from zdlib.metrics.protocols import Protocol, resize
+from zdlib.models.depth_model import Inference
 from zdlib.paper.evaluations import load_run, predict_run
 from zdlib.paper.figures import COLOURS, Column, Scale, error_scale, metric_scale
 from zdlib.paths import RunPaths
@@ -62,10 +63,10 @@ def views(
     samples = [reader[frame] for frame in frames]
     images = [sample.image for sample in samples]
     maps = predict_run(run, reader, frames, profile)
-    relative = predict_relative(run.model, images)
-    labels: Sequence[UInt8[np.ndarray, "_ _"] | None] = [None] * len(frames)
+    relative = run.model.relative().predict(images, Inference(flip=False))
+    labels: Iterable[UInt8[np.ndarray, "_ _"] | None] = [None] * len(frames)
     if run.seg_weight > 0:
-        labels = predict_labels(run.model, images, run.recipe.void)
+        labels = run.model.predict_labels(images, Inference())
     found = []
     for frame, sample, rel, classes in zip(frames, samples, relative, labels, strict=True):
         metric, valid = protocol.prepare(maps[frame], sample)

@@ -24,8 +24,10 @@ from zdlib.files import atomic_path, write_csv
 from zdlib.losses.zoe_distill import resize_to
 from zdlib.metrics.depth import depth_metrics
 from zdlib.models.checkpoints import save_checkpoint
+from zdlib.models.depth_model import Convention, Inference
 from zdlib.models.factory import build_model
 from zdlib.models.memory import keep_freed_memory
+from zdlib.models.zoe.depth_model import ZoeDepthModel
 from zdlib.models.zoe.network import ZoeDepth
 from zdlib.paths import RunPaths
 from zdlib.recipes import Recipe
@@ -197,6 +199,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
                             "data": profile.data.nyu_name,
                             "run": run_name,
                             **run.model_dump(),
+                            "convention": Convention.of(recipe).model_dump(),
                             "precision": precision,
                             "train_frames": roles.train.tolist(),
                             "selection_frames": roles.selection.tolist(),
@@ -277,25 +280,24 @@ def validate(
     result does not depend on their number. `watch` is shown each frame by the process that predicts it: its position,
     the image, true and predicted depth in metres, and where the true one is valid.
     """
-    model.eval()
+    # The data set has squeezed its images already.
+    depth_model = ZoeDepthModel(model, Convention.of(recipe).model_copy(update={"portrait_resize": False}))
+    low, high = (limit * recipe.metres_per_unit for limit in (recipe.min_depth, recipe.max_depth))
     rows = []
     first, every = (dist.get_rank(), processes()) if processes() > 1 else (0, 1)
     batches = [list(range(len(frames)))[i : i + batch_size] for i in range(0, len(frames), batch_size)]
-    with torch.inference_mode():
-        for number, batch in enumerate(DataLoader(frames, batch_sampler=batches[first::every])):
-            images = batch["image"].to(device, memory_format=torch.channels_last) * recipe.selection_input_range
-            predicted = model(images).metric_depth.float().cpu()
-            predicted = resize_to(predicted, (batch["depth"].shape[-2], batch["depth"].shape[-1]))
-            predicted = predicted.clamp(recipe.min_depth, recipe.max_depth)
-            for place, (prediction, target, mask) in enumerate(
-                zip(predicted, batch["depth"], batch["mask"], strict=True), start=(first + number * every) * batch_size
-            ):
-                if mask.any():
-                    found, true = (depth[0].numpy() * recipe.metres_per_unit for depth in (prediction, target))
-                    rows.append((first + number * every, depth_metrics(found, true, mask[0].numpy())))
-                    if watch is not None:
-                        watch(place, batch["image"][place % batch_size], true, found, mask[0].numpy())
-    model.train()
+    for number, batch in enumerate(DataLoader(frames, batch_sampler=batches[first::every])):
+        images = batch["image"].to(device, memory_format=torch.channels_last) * recipe.selection_input_range
+        predicted = depth_model.depth(images, Inference(flip=False)).cpu()
+        predicted = resize_to(predicted, (batch["depth"].shape[-2], batch["depth"].shape[-1])).clamp(low, high)
+        for place, (prediction, target, mask) in enumerate(
+            zip(predicted, batch["depth"], batch["mask"], strict=True), start=(first + number * every) * batch_size
+        ):
+            if mask.any():
+                found, true = prediction[0].numpy(), target[0].numpy() * recipe.metres_per_unit
+                rows.append((first + number * every, depth_metrics(found, true, mask[0].numpy())))
+                if watch is not None:
+                    watch(place, batch["image"][place % batch_size], true, found, mask[0].numpy())
     in_order = [scores for _, scores in sorted(gather(rows), key=lambda row: row[0])]  # stable: frames keep theirs
     return {str(name): float(value) for name, value in pd.DataFrame(in_order).mean().items()}
 

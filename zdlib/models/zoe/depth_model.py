@@ -1,0 +1,66 @@
+"""ZoeDepth and Zoe-Distill as depth models; and what else they can be asked for: classes, relative depth."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from zdlib.errors import ZDError
+from zdlib.models.depth_model import DepthModel, Inference, Picture, batches, to_tensor
+
+LabelMap = UInt8[np.ndarray, "_ _"]
+
+
+class ZoeDepthModel(DepthModel):
+    """Metric depth; the decoder's relative inverse depth where the convention's kind is `relative`."""
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names of the metric heads."""
+        return tuple(domain.name for domain in self.network.config.domains)
+
+    def forward(self, images: Float[Tensor, "b 3 h w"], domain: int | None = None) -> Float[Tensor, "b 1 _ _"]:
+        """The network resizes and normalises the images itself."""
+        domains = None if domain is None else torch.full((len(images),), domain, device=images.device)
+        output = self.network(images, domains=domains)
+        return output.rel_depth if self.convention.kind == "relative" else output.metric_depth
+
+    def relative(self) -> "ZoeDepthModel":
+        """The same network, giving its relative inverse depth."""
+        return ZoeDepthModel(self.network, self.convention.model_copy(update={"kind": "relative"}), self.info)
+
+    def predict_labels(self, pictures: Iterable[Picture], options: Inference) -> Iterator[LabelMap]:
+        """The most likely class of each pixel at the picture's own size, without flip averaging.
+
+        Logits are enlarged (bilinear, corners aligned) before the argmax, as in the losses. A model trained with void
+        ignored chooses among classes 1..13; one that was taught void as a class may also answer 0.
+
+        Raises:
+            ZDError: the network has no segmentation head.
+        """
+        first = 0 if self.convention.void == "class" else 1
+        for batch in batches(pictures, options.batch_size, "segmentation"):
+            with self.inference(options.precision):
+                images = self.squeezed(to_tensor(batch, self.device))
+                logits = self.network(images, segmentation=True).segmentation
+                if logits is None:
+                    raise ZDError("classes: this model has no segmentation head: load it with segmentation=True")
+                logits = F.interpolate(logits.float(), size=batch[0].shape[:2], mode="bilinear", align_corners=True)
+                labels = (logits[:, first:].argmax(1) + first).to(torch.uint8).cpu().numpy()
+            yield from labels
+
+    def halve_weights(self) -> None:
+        """Hold the weights of encoder and decoder in bfloat16, for good.
+
+        With the precision bf16 the depth stays the same to the last bit: that is what autocast makes of these weights
+        anew at every call, a tenth of the time of a large network with a single image.
+        """
+        encoder, decoder = self.network.encoder, self.network.decoder
+        kept = {id(module) for part in encoder.in_full_precision() for module in part.modules()}
+        for part in (encoder, decoder):
+            for module in part.modules():
+                if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) and id(module) not in kept:
+                    module.to(torch.bfloat16)
