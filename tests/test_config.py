@@ -1,6 +1,7 @@
 """Profiles are typed: a typo is an error that names the nearest known key."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,8 @@ def test_a_wrong_value_names_the_change_it_comes_from(changes, message):
 
 def test_a_wrong_value_of_the_file_names_the_file(tmp_path):
     (tmp_path / "profiles").mkdir()
+    for name in ("demo", "smoke"):
+        shutil.copy(ROOT / f"profiles/{name}.yaml", tmp_path / "profiles")
     text = (ROOT / "profiles/smoke.yaml").read_text()
     (tmp_path / "profiles/smoke.yaml").write_text(re.sub("epochs: .*", "epochs: 0", text))
     with pytest.raises(ZDError, match=r"smoke.yaml: train.epochs: input should be greater than 0"):

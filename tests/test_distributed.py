@@ -83,7 +83,7 @@ def test_merged_validation_is_exactly_that_of_one_process(runs):
     profile = load_profile("tiny")
     recipe = profile.runs["distill"].settings
     frames = TrainingSet(
-        NYUReader(profile.data.nyu_mat), np.array(info["selection_frames"]), recipe, augment=False, seed=0
+        NYUReader(profile.data.nyu.root), np.array(info["selection_frames"]), recipe, augment=False, seed=0
     )
     model.to(memory_format=torch.channels_last)
     alone = validate(model, frames, recipe, profile.train.batch_size, torch.device("cpu"))

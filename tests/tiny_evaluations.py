@@ -30,8 +30,8 @@ def made(tmp_path_factory):
     rgbd.write_ibims(root / "ibims")
     model = {"encoder": "tf_efficientnet_lite0", "encoder_weights": "none", "input_size": [32, 64]}
     model |= {"decoder_channels": 16, "n_bins": 8, "bin_embedding_dim": 8, "segmentation_channels": [16, 16, 8, 8, 8]}
-    data = {"nyu_name": "boxes", "nyu_mat": str(root / "nyu.mat"), "nyu_splits": str(root / "splits.mat")}
-    data |= {"ibims_name": "halls", "ibims_root": str(root / "ibims")}
+    nyu = {"set": "nyu", "name": "boxes", "root": str(root / "nyu.mat"), "split": str(root / "splits.mat")}
+    data = {"train": [nyu], "tests": [nyu, {"set": "ibims", "name": "halls", "root": str(root / "ibims")}]}
     runs = {"distill": {"title": "distilled"}, "control": {"title": "control", "seg_weight": 0.0}}
     profile = Profile.model_validate(
         {"name": "tiny", "data": data, "model": model, "train": {}, "runs": runs, "evaluate": {"flip": False}}

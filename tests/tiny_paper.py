@@ -12,14 +12,17 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
+ROOMS_N = {
+    "set": "nyu",
+    "name": "Rooms-N",
+    "root": "results/tiny/data/rooms_n.mat",
+    "split": "results/tiny/data/splits.mat",
+}
 PROFILE = {
     "name": "tiny",
     "data": {
-        "nyu_name": "Rooms-N",
-        "nyu_mat": "results/tiny/data/rooms_n.mat",
-        "nyu_splits": "results/tiny/data/splits.mat",
-        "ibims_name": "Rooms-I",
-        "ibims_root": "results/tiny/data/rooms_i",
+        "train": [ROOMS_N],
+        "tests": [ROOMS_N, {"set": "ibims", "name": "Rooms-I", "root": "results/tiny/data/rooms_i"}],
         "embedded": {"source": "data/rooms"},
     },
     "model": {"encoder": "tf_efficientnet_lite0", "encoder_weights": "none", "input_size": [32, 32]},

@@ -60,8 +60,9 @@ def make_profile(folder: Path, **train: object) -> Profile:
     scipy.io.savemat(
         folder / "splits.mat", {"trainNdxs": np.arange(1, 9)[:, None], "testNdxs": np.arange(9, 11)[:, None]}
     )
-    data = {"nyu_name": "boxes", "nyu_mat": str(folder / "nyu.mat"), "nyu_splits": str(folder / "splits.mat")}
-    content = {**CONTENT, "data": {**data, "ibims_name": "none", "ibims_root": str(folder)}}
+    nyu = {"set": "nyu", "name": "boxes", "root": str(folder / "nyu.mat"), "split": str(folder / "splits.mat")}
+    ibims = {"set": "ibims", "name": "none", "root": str(folder)}
+    content = {**CONTENT, "data": {"train": [nyu], "tests": [nyu, ibims]}}
     content["train"] = CONTENT["train"] | train
     (folder / "profiles").mkdir(exist_ok=True)
     (folder / "profiles" / "tiny.yaml").write_text(yaml.safe_dump(content))

@@ -1,12 +1,17 @@
-"""The typed configuration of a run, read from `profiles/<name>.yaml`. An unknown key is an error."""
+"""The typed configuration of a run, read from `profiles/<name>.yaml`. An unknown key is an error.
+
+A profile may begin with another's values: `extends: demo` takes all of them, `extends: {demo: [model, train]}` the
+sections named. Its own values come on top, mapping by mapping; a list replaces a list, and null takes a key away. In
+the section `data`, `$PROFILE` stands for the profile's own name.
+"""
 
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from zdlib.errors import ZDError
 from zdlib.paths import repo_root
@@ -30,17 +35,135 @@ class EmbeddedConfig(Frozen):
     ibims_limit: Positive | None = None
 
 
-class DataConfig(Frozen):
-    """Which files play NYU's and iBims-1's part, and what captions call them."""
+class SplitConfig(Frozen):
+    """Which frames of a data set are held out; the others train. Exactly one key; see `zdlib.data.splits`."""
 
-    nyu_name: str
-    nyu_mat: str  # NYU's labelled .mat (or one in its layout); may start with $ZD_DATA
-    nyu_splits: str
-    ibims_name: str
-    ibims_root: str
-    # Packs of nyu_mat (zdlib data pack) that training reads in its place, by depth; no number depends on them.
-    nyu_packs: dict[Literal["raw", "inpainted"], str] = {}
+    file: str | None = None  # NYU's splits.mat, or a text file with the name of one held-out frame per line
+    scenes: tuple[str, ...] = ()  # held-out scenes; * and ? stand for any text and any character
+    share: float | None = Field(default=None, gt=0, lt=1)  # of the frames, drawn by whole scenes or blocks
+
+    @model_validator(mode="after")
+    def _one_key(self) -> "SplitConfig":
+        if sum((self.file is not None, bool(self.scenes), self.share is not None)) != 1:
+            raise ValueError("a split has exactly one of file, scenes and share")
+        return self
+
+
+class SetConfig(Frozen):
+    """A copy of a data set: what every kind of them has."""
+
+    root: str  # what the set's reader opens: a folder, or a file; may start with $ZD_DATA
+    name: str = ""  # what captions call it; default: the last part of `root`
+    split: SplitConfig | None = None  # default: the set's official one, if it has one, else nothing is held out
+    protocol: str | None = None  # of a test; default: the one that the set's numbers are usually reported under
+    size: tuple[Positive, Positive] | None = None  # of a training set: height, width its frames are resized to
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _short_form(cls, split: object) -> object:
+        return {"file": split} if isinstance(split, str) else split
+
+    @property
+    def title(self) -> str:
+        """What captions call it."""
+        return self.name or Path(self.root).name
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files and folders that decide what is read, by key."""
+        split = None if self.split is None else self.split.file
+        named = {"root": self.root, "split": split, "list_file": getattr(self, "list_file", None)}
+        return {key: value for key, value in named.items() if value is not None}
+
+
+class NYUConfig(SetConfig):
+    """NYU Depth v2's labelled part, or a file in its layout."""
+
+    set: Literal["nyu"]
+    # Packs of the .mat (zdlib data pack) that training reads in its place, by depth; no number depends on them.
+    packs: dict[Literal["raw", "inpainted"], str] = {}
+
+
+class FolderConfig(SetConfig):
+    """Anybody's RGB-D pictures: see `zdlib.data.sets.folder` for the layouts."""
+
+    set: Literal["folder"]
+    list_file: str | None = None  # `image depth` per line, both relative to the root; default: pairs by name
+    image_folder: str = "rgb"
+    depth_folder: str = "depth"
+    metres_per_unit: float = Field(default=0.001, gt=0)  # of the 16-bit depth maps
+
+
+class BenchmarkConfig(SetConfig):
+    """A published data set with one layout and no choices."""
+
+    set: Literal[
+        "ibims", "sunrgbd", "diode_indoor", "diode_outdoor", "hypersim", "kitti", "vkitti2", "ddad", "diml_indoor",
+        "diml_outdoor",
+    ]  # fmt: skip
+
+
+DataSetConfig = Annotated[NYUConfig | FolderConfig | BenchmarkConfig, Field(discriminator="set")]
+_SETS: dict[str, type[SetConfig]] = {
+    key: kind
+    for kind in (NYUConfig, FolderConfig, BenchmarkConfig)
+    for key in get_args(kind.model_fields["set"].annotation)
+}
+
+
+class DataConfig(Frozen):
+    """Which data sets train, and which judge what was trained."""
+
+    train: tuple[DataSetConfig, ...] = ()
+    tests: tuple[DataSetConfig, ...] = ()
     embedded: EmbeddedConfig | None = None
+
+    @model_validator(mode="after")
+    def _keys_have_their_place(self) -> "DataConfig":
+        for entry in self.train:
+            if entry.protocol is not None:
+                raise ValueError(f"train: {entry.title}: a protocol belongs to a test: leave it out")
+        for entry in self.tests:
+            if entry.size is not None:
+                raise ValueError(f"tests: {entry.title}: a test is judged at its own size: leave size out")
+            if entry.set == "folder" and entry.protocol is None:
+                raise ValueError(f"tests: {entry.title}: name the protocol whose pixel rules apply: nyu/standard, …")
+        if self.embedded is not None and not (self.has("nyu") and self.has("ibims") and all(self.embedded_files)):
+            raise ValueError("embedded: is written in two layouts: name sets nyu, with a split file, and ibims")
+        return self
+
+    def has(self, key: str) -> bool:
+        """Whether a data set of this key is named."""
+        return any(entry.set == key for entry in (*self.tests, *self.train))
+
+    def entry(self, key: str) -> NYUConfig | FolderConfig | BenchmarkConfig:
+        """The first data set of this key, among the tests and then among those that train.
+
+        Raises:
+            ZDError: there is none.
+        """
+        for entry in (*self.tests, *self.train):
+            if entry.set == key:
+                return entry
+        raise ZDError(f"data: names no set {key}, which this needs: add {{set: {key}, root: …}} to data.tests")
+
+    @property
+    def embedded_files(self) -> tuple[str, str, str]:
+        """Where the embedded rooms are written: NYU's `.mat` and `splits.mat`, iBims-1's folder."""
+        split = self.nyu.split
+        return self.nyu.root, split.file or "" if split else "", self.ibims.root
+
+    @property
+    def nyu(self) -> NYUConfig:
+        """What stands in for NYU Depth v2 in the paper's tables."""
+        entry = self.entry("nyu")
+        assert isinstance(entry, NYUConfig)
+        return entry
+
+    @property
+    def ibims(self) -> SetConfig:
+        """What stands in for iBims-1 in the paper's tables."""
+        return self.entry("ibims")
 
 
 class ModelConfig(Frozen):
@@ -89,6 +212,7 @@ class RunConfig(Frozen):
     seed: int = 43
     detach_features: bool = False  # the segmentation head learns but sends no gradient back: it cannot help depth
     freeze_encoder: bool = False  # the encoder keeps its first weights
+    start_from: str | None = None  # a checkpoint of ours whose weights training begins with; None = the model's own
 
     @property
     def settings(self) -> Recipe:
@@ -147,6 +271,11 @@ class Profile(Frozen):
     evaluate: EvalConfig = EvalConfig()
     study: StudyConfig | None = None
 
+    @property
+    def is_paper(self) -> bool:
+        """Whether the paper's notebooks can tell it: something stands in for NYU Depth v2 and for iBims-1."""
+        return self.data.has("nyu") and self.data.has("ibims")
+
 
 def load_profile(name: str, root: Path | None = None, changes: Sequence[str] = ()) -> Profile:
     """Read `profiles/<name>.yaml`.
@@ -157,22 +286,16 @@ def load_profile(name: str, root: Path | None = None, changes: Sequence[str] = (
         changes: `section.key=value` each (--set), taking the place of the file's value; the value is YAML.
 
     Raises:
-        ZDError: no such profile, not YAML, an unknown key (the nearest known one is named), a wrong value, or no run
-            with a segmentation head.
+        ZDError: no such profile, not YAML, a circle of `extends`, an unknown key (the nearest known one is named), a
+            wrong value, or no run with a segmentation head in a profile of the paper.
     """
     folder = (root or repo_root()) / "profiles"
     path = folder / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-        raise ZDError(f"{path}: no such profile: choose one of {known}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ZDError(f"{path}: not valid YAML ({error})") from error
-    if not isinstance(content, dict):
-        raise ZDError(f"{path}: empty or not a mapping: copy another profile and edit it")
+    content = _merged(folder, name, ())
     for change in changes:
         _apply(content, change)
+    if "data" in content:
+        content["data"] = _named(content["data"], name)
     try:
         profile = Profile.model_validate(content)
     except ValidationError as error:
@@ -181,9 +304,72 @@ def load_profile(name: str, root: Path | None = None, changes: Sequence[str] = (
         raise ZDError(f"{path}: its name is {profile.name!r}: make it {name!r}, like the file's")
     if not profile.runs and profile.study is None:
         raise ZDError(f"{path}: runs: there is none, and no study: name at least one")
-    if profile.runs and all(run.seg_weight == 0 for run in profile.runs.values()):
+    if profile.is_paper and profile.runs and all(run.seg_weight == 0 for run in profile.runs.values()):
         raise ZDError(f"{path}: runs: no run has a seg_weight above 0: the paper's tables need one that segments")
     return profile
+
+
+def _merged(folder: Path, name: str, chain: tuple[str, ...]) -> dict[str, Any]:
+    """A profile's content on top of those that it extends; `chain` are the profiles that extend it."""
+    path = folder / f"{name}.yaml"
+    content = _read(folder, name, chain)
+    bases = content.pop("extends", None) or {}
+    if isinstance(bases, str):
+        bases = {bases: None}
+    if not isinstance(bases, dict):
+        raise ZDError(f"{path}: extends: {bases!r} is neither a profile nor {{profile: [sections]}}: write one of them")
+    merged: dict[str, Any] = {}
+    for base, sections in bases.items():
+        if base in (*chain, name):
+            circle = " extends ".join([*(*chain, name)[(*chain, name).index(base) :], base])
+            raise ZDError(f"{path}: extends: goes in a circle ({circle}): leave one of them out")
+        inherited = _merged(folder, base, (*chain, name))
+        inherited.pop("name", None)
+        if sections is not None:
+            missing = [str(section) for section in sections if section not in inherited]
+            if missing:
+                raise ZDError(f"{path}: extends: {base} has no {missing[0]}: choose from {', '.join(inherited)}")
+            inherited = {section: inherited[section] for section in sections}
+        merged = _on_top(merged, inherited)
+    return _on_top(merged, content)
+
+
+def _read(folder: Path, name: str, chain: tuple[str, ...]) -> dict[str, Any]:
+    """The content of one file."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        wanted = f" (profiles/{chain[-1]}.yaml extends it)" if chain else ""
+        raise ZDError(f"{path}: no such profile{wanted}: choose one of {known}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ZDError(f"{path}: not valid YAML ({error})") from error
+    if not isinstance(content, dict):
+        raise ZDError(f"{path}: empty or not a mapping: copy another profile and edit it")
+    return content
+
+
+def _on_top(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`below` with the values of `above`: mappings are merged, anything else is replaced, null takes a key away."""
+    merged = dict(below)
+    for key, value in above.items():
+        if value is None and key in below:
+            del merged[key]
+        elif isinstance(value, dict) and isinstance(below.get(key), dict):
+            merged[key] = _on_top(below[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _named(value: Any, profile: str) -> Any:
+    """`value` with the profile's name in the place of `$PROFILE`, in every text."""
+    if isinstance(value, str):
+        return value.replace("$PROFILE", profile)
+    if isinstance(value, dict):
+        return {key: _named(inner, profile) for key, inner in value.items()}
+    return [_named(inner, profile) for inner in value] if isinstance(value, list) else value
 
 
 def _apply(content: dict[str, Any], change: str) -> None:
@@ -194,35 +380,66 @@ def _apply(content: dict[str, Any], change: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ZDError(f"--set {change}: {text!r} is not a YAML value: quote it") from error
+    place: Any = content
     for section in sections:
-        content = content.setdefault(section, {})
-        if not isinstance(content, dict):
+        if isinstance(place, list) and section.isdigit() and int(section) < len(place):
+            place = place[int(section)]
+        elif isinstance(place, dict):
+            place = place.setdefault(section, {})
+        else:
+            place = None
             break
-    if not equals or not sections or not key or not isinstance(content, dict):
+    if not equals or not sections or not key or not isinstance(place, dict):
         raise ZDError(f"--set {change}: not a change of a profile: write section.key=value, like train.lr=1e-3")
-    content[key] = value
+    place[key] = value
 
 
 def _culprit(error: ValidationError, changes: Sequence[str]) -> str:
     """The change that the first thing wrong comes from; empty if it is the profile's own."""
-    where = ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
+    where = _where(error.errors(include_url=False)[0]["loc"])
     # A later change takes the place of an earlier one.
     return next((f"--set {c}" for c in reversed(changes) if f"{where}.".startswith(f"{c.partition('=')[0]}.")), "")
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    """A place as the profile's author writes it: of a data set, pydantic adds the key to its number."""
+    if location[:1] == ("data",) and len(location) > 3:
+        location = (*location[:3], *location[4:])
+    return ".".join(str(part) for part in location)
 
 
 def _explain(error: ValidationError) -> str:
     """One line on the first thing wrong."""
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = _where(first["loc"])
+    if first["type"] == "union_tag_not_found":
+        return f"{where}: names no data set: add set, one of {', '.join(_SETS)}"
+    if first["type"] == "union_tag_invalid":
+        key = str(first["input"]["set"])
+        return f"{where}: {_nearest(f'no data set {key}', key, list(_SETS), 'data sets')}"
     if first["type"] != "extra_forbidden":
-        return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]} (got {first.get('input')!r})"
-    known = _fields_at(first["loc"][:-1])
-    close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.0)
-    return f"unknown key {where}: did you mean {close[0]}? Known keys here: {', '.join(known)}"
+        said = first["msg"].removeprefix("Value error, ")
+        return f"{where}: {said[0].lower()}{said[1:]} (got {_short(first.get('input'))})"
+    return _nearest(f"unknown key {where}", str(first["loc"][-1]), _fields_at(first["loc"][:-1]), "keys here")
+
+
+def _short(value: object, length: int = 200) -> str:
+    """What was found, cut where a whole section is wrong."""
+    text = repr(value)
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
+def _nearest(problem: str, name: str, known: Sequence[str], kind: str) -> str:
+    """The problem, the known name that is nearest, and all of them."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    return f"{problem}: did you mean {close[0]}? Known {kind}: {', '.join(known)}"
 
 
 def _fields_at(location: tuple[Any, ...]) -> list[str]:
     """The keys that are known at a place of the profile."""
+    if location[:1] == ("data",) and len(location) > 3:
+        inside = SplitConfig if location[4:5] == ("split",) else _SETS[str(location[3])]
+        return list(inside.model_fields)
     model: Any = Profile
     for part in location:
         if model is RunConfig or not hasattr(model, "model_fields"):

@@ -172,8 +172,8 @@ def test_flipping_makes_the_prediction_symmetric(files):
         (["--run", "control", "--out", "x", "--set", "lr"], "lr: not a change of a profile"),
         (["--run", "control", "--out", "x", "--set", "train.lr=-1"], "--set train.lr=-1: train.lr: input should"),
         (
-            ["--run", "control", "--out", "x", "--set", "data.nyu_mat=/no/x.mat"],
-            "set data.nyu_mat (in the profile or by",
+            ["--run", "control", "--out", "x", "--set", "data.train.0.root=/no/x.mat"],
+            "set the root of set nyu under data (in the profile or by",
         ),
     ],
 )

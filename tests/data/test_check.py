@@ -9,7 +9,7 @@ from ibims_files import fields, write_mat
 from zdlib.apps.command_line import main
 from zdlib.data import classes
 from zdlib.data.check import check
-from zdlib.data.registry import READERS
+from zdlib.data.registry import READERS, DataSet
 from zdlib.errors import ZDError
 
 
@@ -120,15 +120,15 @@ class Broken:
 
 
 def test_an_unforeseen_error_is_a_defect_of_its_frame(tmp_path, monkeypatch, capsys):
-    def no_entry(root, complete):
+    def no_entry(self, root, options):
         raise PermissionError(13, "Permission denied", str(root))
 
-    entry = replace(READERS["ddad"], frames=(2,), open=lambda root, complete: Broken())
-    monkeypatch.setitem(READERS, "ddad", entry)
+    full_copy_of(monkeypatch, "ddad", 2)
+    monkeypatch.setattr(DataSet, "open", lambda self, root, options: Broken())
     assert main(["data", "check", "ddad", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert f"    {tmp_path}: frame 0 cannot be read (RuntimeError: codec 0 gave up): replace its files\n" in out
-    monkeypatch.setitem(READERS, "ddad", replace(entry, open=no_entry))
+    monkeypatch.setattr(DataSet, "open", no_entry)
     assert main(["data", "check", "ddad", str(tmp_path)]) == 1
     assert "cannot be read ([Errno 13] Permission denied" in capsys.readouterr().out
 
@@ -136,4 +136,4 @@ def test_an_unforeseen_error_is_a_defect_of_its_frame(tmp_path, monkeypatch, cap
 def test_the_data_sets_are_listed(capsys):
     assert main(["data", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in lines] == [[name, known.protocol] for name, known in READERS.items()]
+    assert [line.split()[:2] for line in lines] == [[name, known.protocol or "–"] for name, known in READERS.items()]

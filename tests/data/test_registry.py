@@ -1,21 +1,36 @@
+import inspect
+from dataclasses import fields
+from importlib import import_module
+
+import ibims_files
 import numpy as np
 import pytest
 import rgbd
 import trees
-from ibims_files import fields, write_mat
 
+from zdlib import config
 from zdlib.data import classes
-from zdlib.data.registry import READERS, data_set, open_reader
+from zdlib.data.registry import READERS, Options, data_set, open_reader
 from zdlib.errors import ZDError
 from zdlib.metrics import protocols
 
 
 def test_each_data_set_has_a_protocol_of_its_own():
-    for name, known in READERS.items():
+    published = {name: known for name, known in READERS.items() if name != "folder"}
+    for name, known in published.items():
         assert protocols.get(known.protocol).dataset == name
         assert known.frames
-    assert set(READERS) == {name.partition("/")[0] for name in protocols.PROTOCOLS}
-    assert set(READERS) == {"nyu", "ibims", *trees.TREES}
+    assert set(published) == {name.partition("/")[0] for name in protocols.PROTOCOLS}
+    assert set(published) == {"nyu", "ibims", *trees.TREES}
+
+
+def test_a_profile_knows_the_keys_of_the_registry_and_each_reader_takes_its_options():
+    assert set(config._SETS) == set(READERS)
+    for known in READERS.values():
+        module, _, name = known.reader.partition(":")
+        parameters = inspect.signature(getattr(import_module(module), name)).parameters
+        assert {*known.takes, *known.fixed} <= set(parameters)
+        assert set(known.takes) <= {field.name for field in fields(Options)}
 
 
 def test_nyu_and_ibims_open_too(tmp_path):
@@ -24,7 +39,7 @@ def test_nyu_and_ibims_open_too(tmp_path):
     for root in (path, tmp_path):
         sample = open_reader("nyu", root)[0]
         assert not sample.depth.all(), "the measured depth has holes, the in-painted one has none"
-    write_mat(tmp_path, "office_01", fields())
+    ibims_files.write_mat(tmp_path, "office_01", ibims_files.fields())
     path.unlink()
     assert open_reader("ibims", tmp_path)[0].name == "office_01"
 

@@ -15,7 +15,7 @@ from zdlib.data.sets.ibims import IBimsReader
 from zdlib.data.sets.nyu import NYUReader
 from zdlib.errors import ZDError
 from zdlib.evaluate.judge import evaluate_depth
-from zdlib.evaluate.score import find_protocol, open_truth
+from zdlib.evaluate.truth import find_protocol, open_truth
 from zdlib.metrics import protocols
 
 COUNT = 8

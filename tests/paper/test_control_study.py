@@ -36,7 +36,7 @@ def made(tmp_path_factory):
     (folder / "ibims").mkdir()
     rgbd.write_ibims(folder / "ibims")
     content = tiny.model_dump(mode="json", exclude={"runs"}) | {"study": STUDY}
-    content["data"] |= {"ibims_name": "halls", "ibims_root": str(folder / "ibims")}
+    content["data"]["tests"][1] |= {"name": "halls", "root": str(folder / "ibims")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RunPaths, "results", property(lambda self: folder / "results"))
         profile, paths = Profile.model_validate(content), RunPaths("tiny")

@@ -140,7 +140,7 @@ def test_gallery_shows_what_was_judged(nyu, made):
 
 def test_gallery_shows_edges_and_planes_where_there_are_any(nyu, made):
     profile, paths = made
-    reader = IBimsReader(profile.data.ibims_root)
+    reader = IBimsReader(profile.data.ibims.root)
     seen = pictures.views(profile, "distill", paths, reader, [0], protocols.get("ibims/koch"))
     (edges,) = pictures.edge_column(seen).pictures
     true_only, _, both = pictures.EDGES[1]

@@ -31,7 +31,7 @@ CHANGES = [
     "train.validations_per_epoch=1",
     "train.validation_fraction=0.25",
     "train.workers=0",
-    "data.nyu_packs={raw: $ZD_DATA/nyu_raw.pack}",
+    "data.train.0.packs={raw: $ZD_DATA/nyu_raw.pack}",
 ]
 TEST = [5, 6]
 

@@ -18,7 +18,7 @@ def test_every_missing_file_is_named_with_where_and_how(monkeypatch: pytest.Monk
     assert message.startswith("profiles/paper.yaml needs 3 files that are not there:\n")
     for part in ("nyu_depth_v2_labeled.mat", "ibims1", "dpt_swin2_base_384.pt"):
         assert f"looked for at  {tmp_path / part}\n" in message
-    for part in ("data.nyu_mat", "data.ibims_root", "model.encoder_weights", "isl-org/MiDaS", "export ZD_DATA="):
+    for part in ("data.train.0.root", "data.tests.1.root", "model.encoder_weights", "isl-org/MiDaS", "export ZD_DATA="):
         assert part in message
     assert "splits.mat" not in message
 
@@ -54,13 +54,13 @@ def test_embedded_rooms_missing_from_the_checkout(monkeypatch: pytest.MonkeyPatc
 
 def test_packs_are_needed_but_make_nothing_stale(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ZD_DATA", str(tmp_path))
-    profile = load_profile("paper", changes=["data.nyu_packs={raw: $ZD_DATA/raw.pack}"])
+    profile = load_profile("paper", changes=["data.train.0.packs={raw: $ZD_DATA/raw.pack}"])
     with pytest.raises(MissingFilesError, match=r"zdlib data pack nyu .* --depth raw -o") as caught:
         check_files(profile)
     assert f"looked for at  {tmp_path / 'raw.pack'}\n" in str(caught.value)
     (tmp_path / "raw.pack").write_bytes(b"")
     assert watched_files(profile, weights=False) == []
     layout = Layout("paper")
-    before = layout.depends("03_training", "data")
+    before = layout.depends("03_training")
     layout.profile = profile
-    assert layout.depends("03_training", "data") == before
+    assert layout.depends("03_training") == before

@@ -208,9 +208,10 @@ def test_without_a_part_of_the_optimisation_they_are_not(profile, paths, change)
 
 def test_training_from_a_pack_gives_the_same_bytes(profile, paths, tmp_path):
     expected = train(profile, "distill", paths, "fresh").checkpoint.read_bytes()
-    mat, pack = profile.data.nyu_mat, tmp_path / "raw.pack"
+    mat, pack = profile.data.nyu.root, tmp_path / "raw.pack"
     assert main(["data", "pack", "nyu", mat, "-o", str(pack)]) == 0
-    from_pack = profile.data.model_copy(update={"nyu_packs": {"raw": str(pack)}})
+    packed = profile.data.nyu.model_copy(update={"packs": {"raw": str(pack)}})
+    from_pack = profile.data.model_copy(update={"train": (packed,)})
     profile = profile.model_copy(update={"data": from_pack})
     assert train(profile, "distill", paths, "fresh").checkpoint.read_bytes() == expected
     train(profile, "published", paths)  # its depth has no pack: the .mat is read

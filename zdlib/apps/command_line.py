@@ -140,7 +140,8 @@ def _train(options: argparse.Namespace) -> None:
 
 def _score(options: argparse.Namespace) -> None:
     from zdlib.evaluate.prediction_files import open_source
-    from zdlib.evaluate.score import find_protocol, open_truth, score
+    from zdlib.evaluate.score import score
+    from zdlib.evaluate.truth import find_protocol, open_truth
 
     if not options.gt_scale > 0:
         raise ZDError(f"--gt-scale {options.gt_scale:g}: must be positive")

@@ -24,7 +24,7 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
         "pack",
         help="write a copy's frames into one file that is read at random quickly, or check such a file",
         description="Packs every frame uncompressed (NYU: 4 GB for each depth). Training reads the pack in the place "
-        "of the .mat, without holding frames in memory, if the profile names it: data: {nyu_packs: {raw: FILE}}.",
+        "of the .mat, without holding frames in memory, if the profile names it: packs: {raw: FILE} of its set nyu.",
     )
     pack.add_argument("name", metavar="NAME", nargs="?", help="a name that `zdlib data list` gives")
     pack.add_argument(
@@ -40,8 +40,8 @@ def _list(options: argparse.Namespace) -> None:
     from zdlib.data.registry import READERS
 
     for name, known in READERS.items():
-        frames = " or ".join(map(str, known.frames))
-        print(f"{name:14}{known.protocol:24}{known.title}; {frames} frames")
+        frames = "; " + " or ".join(map(str, known.frames)) + " frames" if known.frames else ""
+        print(f"{name:14}{known.protocol or '–':24}{known.title}{frames}")
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -34,7 +34,7 @@ def check_demo() -> None:
         ZDError: the demo has not run here.
     """
     profile, paths = load_profile("demo"), RunPaths("demo")
-    for path in (resolve(profile.data.nyu_mat), *(paths.checkpoints / f"{key}.safetensors" for key in profile.runs)):
+    for path in (resolve(profile.data.nyu.root), *(paths.checkpoints / f"{key}.safetensors" for key in profile.runs)):
         if not path.is_file():
             raise ZDError(f"{path}: no such file: run ./run_all.sh first, or choose other tables with --group")
 
@@ -42,7 +42,7 @@ def check_demo() -> None:
 def evaluation(threads: int) -> pd.DataFrame:
     """`evaluation_share` of the demo's network and of a large one: one row each, `model` first."""
     torch.set_num_threads(threads)
-    reader = NYUReader(resolve(load_profile("demo").data.nyu_mat), depth="raw")
+    reader = NYUReader(resolve(load_profile("demo").data.nyu.root), depth="raw")
     light = load_depth_model(RunPaths("demo").checkpoints / "distill.safetensors")
     models = {"Zoe-Distill of the demo": light, "ZoeD SwinV2-T": ZoeDepthModel(create_model("zoe_swin2_t"))}
     return pd.DataFrame([{"model": name, **evaluation_share(model, reader)} for name, model in models.items()])

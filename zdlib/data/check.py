@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from zdlib.data.registry import data_set
+from zdlib.data.registry import Options, data_set
 from zdlib.data.sample import Sample
 from zdlib.errors import ZDError
 
@@ -21,7 +21,7 @@ class Report:
 
     Attributes:
         title, root: which data set, which copy.
-        expected: frames of a full copy; several where there is a choice.
+        expected: frames of a full copy; several where there is a choice, none where any number is right.
         frames: frames that the copy names.
         sizes: (height, width) of the frames that could be read, and how many have it.
         nearest, farthest: range of the depths, metres; NaN where no frame could be read.
@@ -65,7 +65,8 @@ class Report:
     def text(self) -> str:
         """The report as lines."""
         expected = " or ".join(map(str, self.expected))
-        lines = [f"{self.title}: {self.root}", f"  frames   {self.frames} (a full copy has {expected})"]
+        full = f" (a full copy has {expected})" if expected else ""
+        lines = [f"{self.title}: {self.root}", f"  frames   {self.frames}{full}"]
         if self.pixels:
             sizes = [f"{width}×{height}: {count}" for (height, width), count in self.sizes.most_common(SIZES)]
             more = len(self.sizes) - len(sizes)
@@ -91,7 +92,7 @@ def check(name: str, root: Path) -> Report:
     known = data_set(name)
     report = Report(known.title, root, known.frames)
     try:
-        reader = known.open(root, False)
+        reader = known.open(root, Options(complete=False))
     except ZDError as error:
         report.add_defect(str(error))
         return report
@@ -99,7 +100,7 @@ def check(name: str, root: Path) -> Report:
         report.add_defect(f"{root}: cannot be read ({error}): check the permissions and the disk")
         return report
     report.frames = len(reader)
-    if report.frames not in known.frames:
+    if known.frames and report.frames not in known.frames:
         report.add_defect(f"{root}: {report.frames} frames, a full copy has {' or '.join(map(str, known.frames))}")
     for index in tqdm(range(report.frames), desc=name, unit="frame", mininterval=1):
         try:

@@ -1,20 +1,44 @@
-"""The data sets that can be read, by name: how to open a copy, what it should hold, which protocol judges it."""
+"""The data sets that can be read, by key: how to open a copy, what it should hold, which protocol judges it.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+Profiles (`data.train`, `data.tests`), `zdlib data`, `zdlib score`, training and evaluation all open data here. A reader
+is named by its module and imported when its data set is opened: what one data set is read by is no business of the
+others, and a training depends on the readers it uses.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import Any, Literal
 
-from zdlib.data.sample import Reader
-from zdlib.data.sets.ddad import DDADReader
-from zdlib.data.sets.diml import DIMLIndoorReader, DIMLOutdoorReader
-from zdlib.data.sets.diode import DiodeReader
-from zdlib.data.sets.hypersim import HyperSimReader
-from zdlib.data.sets.ibims import IBimsReader
-from zdlib.data.sets.kitti import KittiReader
-from zdlib.data.sets.nyu import NYUReader
-from zdlib.data.sets.sunrgbd import SunRGBDReader
-from zdlib.data.sets.vkitti2 import VirtualKittiReader
-from zdlib.errors import ZDError
+from zdlib.config import BenchmarkConfig, FolderConfig, NYUConfig
+from zdlib.data.sample import Frames
+from zdlib.errors import ZDError, named_in_profile
+from zdlib.paths import resolve
+
+Depth = Literal["raw", "inpainted"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a copy is opened. Each data set takes those that mean something for it (`DataSet.takes`).
+
+    Attributes:
+        argument: what the user named the copy by; for messages.
+        complete: refuse at once if a file is missing; else when its frame is read.
+        depth: which of NYU's two.
+        list_file: pairs of image and depth of a folder, one per line; None = pair by name.
+        image_folder, depth_folder: of a folder, whose files are paired by stem.
+        metres_per_unit: of a folder's depth maps.
+    """
+
+    argument: str = "ROOT"
+    complete: bool = True
+    depth: Depth = "raw"
+    list_file: Path | None = None
+    image_folder: str = "rgb"
+    depth_folder: str = "depth"
+    metres_per_unit: float = 0.001
 
 
 @dataclass(frozen=True)
@@ -23,88 +47,181 @@ class DataSet:
 
     Attributes:
         title: its name in prose, and the part that is read.
-        protocol: name of the protocol that its numbers are usually reported under.
-        frames: how many frames a full copy has; several where there is a choice.
-        open: gives the reader of a copy, which messages call ROOT as the command line does; with False, missing files
-            are reported when their frame is read.
+        protocol: name of the protocol that its numbers are usually reported under; empty where there is none.
+        frames: how many frames a full copy has; several where there is a choice, none where any number is right.
+        reader: `module:class`; the class is called with the root and the options that it takes.
+        source: where to get a copy.
+        takes: the fields of `Options` that the reader has a use for.
+        fixed: further arguments of the reader.
     """
 
     title: str
     protocol: str
     frames: tuple[int, ...]
-    open: Callable[[Path, bool], Reader]
+    reader: str
+    source: str
+    takes: tuple[str, ...] = ("complete",)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def open(self, root: Path, options: Options = Options()) -> Frames[Any]:
+        """The reader of a copy.
+
+        Args:
+            root: the folder or file that the reader's module describes.
+            options: those that the data set does not take are left alone.
+
+        Raises:
+            ZDError: the copy is missing or incomplete.
+        """
+        module, _, name = self.reader.partition(":")
+        chosen = {key: getattr(options, key) for key in self.takes}
+        reader: Frames[Any] = getattr(import_module(module), name)(root, **self.fixed, **chosen)
+        return reader
+
+    @property
+    def file(self) -> Path:
+        """The source file of its reader, relative to the folder that holds the library."""
+        return Path(*self.reader.partition(":")[0].split(".")).with_suffix(".py")
 
 
-def nyu_mat(root: Path) -> Path:
-    """NYU's `.mat`: the file itself, or that in a folder."""
-    return root / "nyu_depth_v2_labeled.mat" if root.is_dir() else root
-
-
-def _nyu(root: Path, complete: bool) -> Reader:
-    return NYUReader(nyu_mat(root), argument="ROOT")
-
+_SETS = "zdlib.data.sets"
+_DIODE = "https://diode-dataset.org: val.tar.gz"
+_DIML = "https://dimlrgbd.github.io: the test part of the sample data set"
 
 READERS: dict[str, DataSet] = {
-    "nyu": DataSet("NYU Depth v2, labelled part", "nyu/standard", (1449,), _nyu),
-    "ibims": DataSet("iBims-1", "ibims/zoedepth", (100,), lambda root, complete: IBimsReader(root, argument="ROOT")),
+    "nyu": DataSet(
+        "NYU Depth v2, labelled part",
+        "nyu/standard",
+        (1449,),
+        f"{_SETS}.nyu:NYUReader",
+        "the NYU Depth Dataset V2 page of Nathan Silberman, New York University: 'Labeled dataset (~2.8 GB)'",
+        takes=("argument", "depth"),
+    ),
+    "ibims": DataSet(
+        "iBims-1",
+        "ibims/zoedepth",
+        (100,),
+        f"{_SETS}.ibims:IBimsReader",
+        "the iBims-1 page of Tobias Koch, Technical University of Munich: 'ibims1_core_mat' or 'ibims1_core_raw'",
+        takes=("argument",),
+    ),
     "sunrgbd": DataSet(
         "SUN RGB-D, test part",
         "sunrgbd/zoedepth",
         (5050,),
-        lambda root, complete: SunRGBDReader(root, complete=complete),
+        f"{_SETS}.sunrgbd:SunRGBDReader",
+        "https://rgbd.cs.princeton.edu: SUNRGBD.zip and SUNRGBDtoolbox.zip",
     ),
     "diode_indoor": DataSet(
         "DIODE Indoor, validation part",
         "diode_indoor/zoedepth",
         (325,),
-        lambda root, complete: DiodeReader(root, "indoors", complete),
+        f"{_SETS}.diode:DiodeReader",
+        _DIODE,
+        fixed={"part": "indoors"},
     ),
     "diode_outdoor": DataSet(
         "DIODE Outdoor, validation part",
         "diode_outdoor/zoedepth",
         (446,),
-        lambda root, complete: DiodeReader(root, "outdoor", complete),
+        f"{_SETS}.diode:DiodeReader",
+        _DIODE,
+        fixed={"part": "outdoor"},
     ),
-    "hypersim": DataSet("HyperSim, test part", "hypersim/zoedepth", (7690,), HyperSimReader),
+    "hypersim": DataSet(
+        "HyperSim, test part",
+        "hypersim/zoedepth",
+        (7690,),
+        f"{_SETS}.hypersim:HyperSimReader",
+        "https://github.com/apple/ml-hypersim: the test scenes' final_preview and geometry_hdf5 files",
+    ),
     "kitti": DataSet(
         "KITTI, Eigen's test frames with ground truth",
         "kitti/zoedepth",
         (652,),
-        lambda root, complete: KittiReader(root, complete=complete),
+        f"{_SETS}.kitti:KittiReader",
+        "https://www.cvlibs.net/datasets/kitti: the raw drives and data_depth_annotated; ZoeDepth's list of frames",
     ),
     "vkitti2": DataSet(
         "Virtual KITTI 2, camera 0 (1701 frames with ZoeDepth's test.txt)",
         "vkitti2/zoedepth",
         (1701, 21260),
-        VirtualKittiReader,
+        f"{_SETS}.vkitti2:VirtualKittiReader",
+        "the Virtual KITTI 2 page of Naver Labs Europe: vkitti_2.0.3_rgb.tar and vkitti_2.0.3_depth.tar",
     ),
-    "ddad": DataSet("DDAD, validation part", "ddad/zoedepth", (3950,), DDADReader),
-    "diml_indoor": DataSet("DIML Indoor, test part of the sample", "diml_indoor/zoedepth", (503,), DIMLIndoorReader),
+    "ddad": DataSet(
+        "DDAD, validation part",
+        "ddad/zoedepth",
+        (3950,),
+        f"{_SETS}.ddad:DDADReader",
+        "https://github.com/TRI-ML/DDAD: the validation part, exported with its development kit",
+    ),
+    "diml_indoor": DataSet(
+        "DIML Indoor, test part of the sample",
+        "diml_indoor/zoedepth",
+        (503,),
+        f"{_SETS}.diml:DIMLIndoorReader",
+        _DIML,
+    ),
     "diml_outdoor": DataSet(
-        "DIML Outdoor, test part of the sample", "diml_outdoor/zoedepth", (500,), DIMLOutdoorReader
+        "DIML Outdoor, test part of the sample",
+        "diml_outdoor/zoedepth",
+        (500,),
+        f"{_SETS}.diml:DIMLOutdoorReader",
+        _DIML,
+    ),
+    "folder": DataSet(
+        "a folder of images and 16-bit depth maps (see zdlib/data/sets/folder.py)",
+        "",
+        (),
+        f"{_SETS}.folder:FolderReader",
+        "your own pictures",
+        takes=("list_file", "image_folder", "depth_folder", "metres_per_unit"),
     ),
 }
 
 
 def data_set(name: str) -> DataSet:
-    """The data set of this name.
+    """The data set of this key.
 
     Raises:
-        ZDError: there is none; the known names are listed.
+        ZDError: there is none; the known keys are listed.
     """
     if name not in READERS:
         raise ZDError(f"{name}: no such data set: choose one of {', '.join(READERS)}")
     return READERS[name]
 
 
-def open_reader(name: str, root: Path) -> Reader:
-    """The reader of a copy of a data set; for NYU, with depth as measured.
+def open_reader(name: str, root: Path, options: Options = Options()) -> Frames[Any]:
+    """The reader of a copy of a data set; for NYU, with depth as measured unless the options say otherwise.
 
     Args:
         name: a key of `READERS`.
         root: the folder that the reader's module describes; for NYU, the `.mat` file or its folder.
+        options: how.
 
     Raises:
-        ZDError: no data set of this name; the copy is missing or incomplete.
+        ZDError: no data set of this key; the copy is missing or incomplete.
     """
-    return data_set(name).open(Path(root), True)
+    return data_set(name).open(Path(root), options)
+
+
+def open_entry(entry: NYUConfig | FolderConfig | BenchmarkConfig, depth: Depth = "raw") -> Frames[Any]:
+    """The reader of a data set that a profile names.
+
+    Args:
+        entry: an item of `data.train` or `data.tests`.
+        depth: which of NYU's two; other data sets have one.
+
+    Raises:
+        ZDError: the copy is missing or incomplete.
+    """
+    options = Options(argument=named_in_profile(f"the root of set {entry.set} under data"), depth=depth)
+    if isinstance(entry, FolderConfig):
+        options = Options(
+            list_file=None if entry.list_file is None else resolve(entry.list_file),
+            image_folder=entry.image_folder,
+            depth_folder=entry.depth_folder,
+            metres_per_unit=entry.metres_per_unit,
+        )
+    return open_reader(entry.set, resolve(entry.root), options)

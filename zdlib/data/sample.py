@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, Protocol, SupportsIndex, TypeVar, runtime_checkable
 
 import numpy as np
@@ -51,11 +52,14 @@ class Frames(ABC, Generic[S]):
     """Length and iteration of a reader that names its frames.
 
     Attributes:
-        names: one per frame.
+        path: the file or folder it reads.
+        names, scenes: one per frame.
         random_access: whether any frame is read in milliseconds, so that nobody needs to hold frames in memory.
     """
 
+    path: Path
     names: list[str]
+    scenes: list[str]
     random_access: bool = False
 
     @abstractmethod

@@ -61,7 +61,7 @@ def score_run(profile: Profile, key: str, paths: RunPaths) -> pd.DataFrame:
     standard = protocols.get("nyu/standard")
     test = nyu.frames(standard).tolist()
     maps = predict_run(run, nyu.readers["raw"], test, profile)
-    name = profile.data.nyu_name
+    name = profile.data.nyu.title
     note(name, "all pixels", summarise(evaluate_depth(maps, nyu.readers, test, standard)))
     by_class = depth_by_class(maps, nyu.readers, test, standard).query("pixels > 0")
     for row in by_class.to_dict("records"):
@@ -74,10 +74,10 @@ def score_run(profile: Profile, key: str, paths: RunPaths) -> pd.DataFrame:
         scores = evaluate_segmentation(dict(zip(test, labels, strict=True)), reader, test)
         note(name, "segmentation", scores.summary(), ("miou", "pixel_accuracy"))
 
-    ibims = IBimsReader(resolve(profile.data.ibims_root))
+    ibims = IBimsReader(resolve(profile.data.ibims.root))
     frames = list(range(len(ibims)))
     far = predict_run(run, ibims, frames, profile)
-    name, zoedepth = profile.data.ibims_name, protocols.get("ibims/zoedepth")
+    name, zoedepth = profile.data.ibims.title, protocols.get("ibims/zoedepth")
     note(name, "all pixels", summarise(evaluate_depth(far, ibims, frames, zoedepth)))
     sums = np.zeros((2, 5))
     for frame in frames:

@@ -17,7 +17,8 @@ from jaxtyping import Int64
 from zdlib.config import Profile
 from zdlib.data.classes import CLASS_NAMES
 from zdlib.data.sets.ibims import IBimsReader
-from zdlib.data.sets.nyu import NYUReader, Splits, contiguous_split, read_splits
+from zdlib.data.sets.nyu import NYUReader, Splits, contiguous_split
+from zdlib.data.splits import split_frames
 from zdlib.errors import ZDError
 from zdlib.evaluate.baselines import baseline_maps
 from zdlib.evaluate.ibims import evaluate_ibims
@@ -105,9 +106,9 @@ class Study:
 
 def open_nyu(profile: Profile) -> NYUData:
     """The data set in NYU's layout that the profile names."""
-    path = resolve(profile.data.nyu_mat)
+    path = resolve(profile.data.nyu.root)
     raw, inpainted = NYUReader(path, depth="raw"), NYUReader(path, depth="inpainted")
-    official = read_splits(resolve(profile.data.nyu_splits), len(raw))
+    official = split_frames(raw, profile.data.nyu.split, official=raw.path)
     return NYUData({"raw": raw, "inpainted": inpainted}, official, contiguous_split(len(raw)))
 
 
@@ -156,7 +157,7 @@ def nyu_study(profile: Profile, paths: RunPaths) -> Study:
         for name in NYU_PROTOCOLS:
             protocol = protocols.get(name)
             per_image = evaluate_depth(maps, data.readers, data.frames(protocol), protocol, seen)
-            rows.append(_row(per_image, key, title, profile.data.nyu_name, params_m, paths))
+            rows.append(_row(per_image, key, title, profile.data.nyu.title, params_m, paths))
 
     official = data.official.train.tolist()
     for title, depth_map in baseline_maps(data.readers["raw"], official).items():
@@ -188,7 +189,7 @@ def ibims_study(profile: Profile, paths: RunPaths) -> Study:
     Raises:
         ZDError: the data or a checkpoint is missing or unreadable.
     """
-    reader = IBimsReader(resolve(profile.data.ibims_root))
+    reader = IBimsReader(resolve(profile.data.ibims.root))
     frames = list(range(len(reader)))
     rows: list[dict[str, Any]] = []
     geometry: list[dict[str, Any]] = []
@@ -197,7 +198,7 @@ def ibims_study(profile: Profile, paths: RunPaths) -> Study:
     def judge(key: str, title: str, maps: DepthMaps, params_m: float | None) -> None:
         for name in IBIMS_PROTOCOLS:
             per_image = evaluate_depth(maps, reader, frames, protocols.get(name))
-            rows.append(_row(per_image, key, title, profile.data.ibims_name, params_m, paths))
+            rows.append(_row(per_image, key, title, profile.data.ibims.title, params_m, paths))
 
     data = open_nyu(profile)
     for title, depth_map in baseline_maps(data.readers["raw"], data.official.train).items():
@@ -211,7 +212,7 @@ def ibims_study(profile: Profile, paths: RunPaths) -> Study:
         write_csv(paths.per_image / f"ibims_planes_{key}.csv", scores.planes)
         counts = {"images": len(frames), "planes": len(scores.planes)}
         numbers = scores.summary() | scores.interval_ends()
-        geometry.append({"method": run.title, "data": profile.data.ibims_name, **counts, **numbers})
+        geometry.append({"method": run.title, "data": profile.data.ibims.title, **counts, **numbers})
         by_distance[run.title] = depth_by_distance(maps, reader, frames, protocols.get("ibims/koch"), DISTANCE_EDGES)
     return Study(pd.DataFrame(rows), by_distance=by_distance, geometry=pd.DataFrame(geometry))
 
@@ -335,7 +336,7 @@ def _segmentation(
         for end in ("", "_low", "_high")
     }
     trained = 100 * float(scores.per_image["trained_on"].mean())
-    row = {"method": run.title, "data": profile.data.nyu_name, "images": len(test), "trained_on": trained, **total}
+    row = {"method": run.title, "data": profile.data.nyu.title, "images": len(test), "trained_on": trained, **total}
     matrix = scores.matrices.sum(axis=0).astype(float)
     per_class = pd.DataFrame(
         {

@@ -190,7 +190,7 @@ def ibims_audit(profile: Profile, paths: RunPaths, key: str) -> Audit:
     Raises:
         ZDError: the data or the checkpoint is missing or unreadable.
     """
-    reader, run = IBimsReader(resolve(profile.data.ibims_root)), load_run(profile, key, paths)
+    reader, run = IBimsReader(resolve(profile.data.ibims.root)), load_run(profile, key, paths)
     frames = list(range(len(reader)))
     path = path_ways("ibims/zoedepth", IBIMS_STEPS)
     maps = {"usual": predict_run(run, reader, frames, profile)}

@@ -25,7 +25,8 @@ from torch.utils.data import default_collate
 
 from zdlib.config import Profile, RunConfig, load_profile
 from zdlib.data.sample import Sample
-from zdlib.data.sets.nyu import CONTIGUOUS_TRAIN, NYU_FRAMES, NYUReader, Splits, read_splits
+from zdlib.data.sets.nyu import CONTIGUOUS_TRAIN, NYU_FRAMES, NYUReader, Splits
+from zdlib.data.splits import split_frames
 from zdlib.errors import ZDError
 from zdlib.models.memory import keep_freed_memory
 from zdlib.paths import resolve
@@ -106,8 +107,8 @@ def count_frames(profile: Profile, recipe: Recipe) -> tuple[int, int, bool]:
 def _splits_and_scenes(profile: Profile) -> tuple[Splits, list[str]]:
     data = profile.data
     if data.embedded is None:
-        scenes = NYUReader(resolve(data.nyu_mat)).scenes
-        return read_splits(resolve(data.nyu_splits), len(scenes)), scenes
+        reader = NYUReader(resolve(data.nyu.root))
+        return split_frames(reader, data.nyu.split, official=reader.path), reader.scenes
     from zdlib.data.rooms.export import chosen_frames
 
     frames = chosen_frames(data.embedded)  # what notebook 01 writes, whether it has or not
@@ -155,7 +156,7 @@ def _frames(profile: Profile, recipe: Recipe) -> tuple[TrainingSet, bool]:
     """As many frames as a batch has, and whether they are made up: noise of NYU's size, 2 to 8 m away."""
     numbers = np.arange(profile.train.batch_size)
     try:
-        reader = NYUReader(resolve(profile.data.nyu_mat), depth=recipe.depth_source)
+        reader = NYUReader(resolve(profile.data.nyu.root), depth=recipe.depth_source)
         return TrainingSet(reader, numbers % len(reader), recipe, augment=True, seed=0), False
     except ZDError:
         rng = np.random.default_rng(0)

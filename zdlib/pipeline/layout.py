@@ -40,6 +40,11 @@ class Layout:
     def __init__(self, profile: str):
         self.root = repo_root()
         self.profile: Profile = load_profile(profile)
+        if not self.profile.is_paper:
+            raise ZDError(
+                f"profiles/{profile}.yaml: the paper's notebooks need sets nyu and ibims in data: train and judge this "
+                "one with `zdlib train` and `zdlib evaluate`"
+            )
         self.paths = RunPaths(profile)
         self.python = shlex.quote(sys.executable)
         notebooks = [path.stem for path in sorted((self.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
@@ -118,7 +123,8 @@ class Layout:
         data = self.profile.data
         if data.embedded is None:
             return []
-        return [data.nyu_mat, data.nyu_splits, f"{data.ibims_root}/imagelist.txt"]
+        mat, splits, ibims = data.embedded_files
+        return [mat, splits, f"{ibims}/imagelist.txt"]
 
     @property
     def data_sources(self) -> list[str]:
@@ -153,7 +159,8 @@ class Layout:
         if step not in self.steps:
             return []
         source = self.source(step)
-        unheeded = {"data": {"nyu_packs"}}  # the same frames from another file
+        packs = {"__all__": {"packs"}}  # the same frames from another file
+        unheeded = {"data": {"train": packs, "tests": packs}}
         sections = set(SECTIONS.get(JOB if step in self.jobs else step, ()))
         values = self.profile.model_dump(mode="json", include=sections, exclude=unheeded)
         if step in self.jobs and self.profile.study is not None:

@@ -1,19 +1,22 @@
 """The real files a profile needs, checked together before anything is computed."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from zdlib.config import Profile
+from zdlib.config import DataSetConfig, NYUConfig, Profile
+from zdlib.data.registry import READERS
 from zdlib.errors import ZDError
 from zdlib.paths import repo_root, resolve
 
-NYU_PAGE = "the NYU Depth Dataset V2 page of Nathan Silberman, New York University: 'Labeled dataset (~2.8 GB)'"
-SPLITS_PAGE = "the same page ('Train/test split'), or the repository ankurhanda/nyuv2-meta-data on GitHub"
-IBIMS_PAGE = "the iBims-1 page of Tobias Koch, Technical University of Munich: 'ibims1_core_mat' or 'ibims1_core_raw'"
+SPLITS_PAGE = (
+    f"{READERS['nyu'].source.partition(':')[0]} ('Train/test split'), or the repository ankurhanda/nyuv2-meta-data on "
+    "GitHub"
+)
 MIDAS_PAGE = "the repository isl-org/MiDaS on GitHub, release v3_1"
 SPLITS_SHA256 = "6e081404491a8bfba2f066beaa9713ef6046f9007aa5f799f2a350506a580cee"
-WEIGHTS_KEY = "model.encoder_weights"
-PACKS_KEY = "data.nyu_packs"
+_OWN_LIST = "a text file that you write"
 NO_FILE = frozenset({"none", "packaged"})  # values of encoder_weights that name no file
 
 
@@ -27,6 +30,7 @@ class Needed:
         value: what the profile says.
         source: where to get it.
         sha256: its hash where known, else empty.
+        kind: what it is good for; a pack repeats other data.
     """
 
     what: str
@@ -34,6 +38,7 @@ class Needed:
     value: str
     source: str
     sha256: str = ""
+    kind: Literal["data", "weights", "pack"] = "data"
 
     @property
     def path(self) -> Path | None:
@@ -66,23 +71,43 @@ class MissingFilesError(ZDError):
 
 
 def needed_files(profile: Profile) -> list[Needed]:
-    """Files that must be there before the pipeline starts (what notebook 01 writes itself is not among them)."""
+    """Files that must be there before anything is computed (what notebook 01 writes itself is not among them)."""
     data, needed = profile.data, []
-    if data.embedded is None:
-        needed += [
-            Needed(f"{data.nyu_name}: labelled .mat", "data.nyu_mat", data.nyu_mat, NYU_PAGE),
-            Needed(f"{data.nyu_name}: official split", "data.nyu_splits", data.nyu_splits, SPLITS_PAGE, SPLITS_SHA256),
-            Needed(f"{data.ibims_name}: folder", "data.ibims_root", data.ibims_root, IBIMS_PAGE),
-        ]
-    else:
+    written = set() if data.embedded is None else set(data.embedded_files)
+    if data.embedded is not None:
         source = "this repository (git): git checkout -- data/rooms"
         needed.append(Needed("rendered rooms: folder", "data.embedded.source", str(data.embedded.source), source))
-    for depth, pack in data.nyu_packs.items():
-        source = f"zdlib data pack nyu {data.nyu_mat} --depth {depth} -o {pack}"
-        needed.append(Needed(f"{data.nyu_name}: packed frames, {depth} depth", PACKS_KEY, pack, source))
+    for part, entries in (("train", data.train), ("tests", data.tests)):
+        for number, entry in enumerate(entries):
+            needed += _of_entry(entry, f"data.{part}.{number}", written)
+            written |= set(entry.files.values())  # a test often reads what trains
     if profile.model.encoder_weights not in NO_FILE:
         weights = profile.model.encoder_weights
-        needed.append(Needed("MiDaS checkpoint", WEIGHTS_KEY, weights, MIDAS_PAGE))
+        needed.append(Needed("MiDaS checkpoint", "model.encoder_weights", weights, MIDAS_PAGE, kind="weights"))
+    for name, run in profile.runs.items():
+        if run.start_from is not None:
+            what, source = "weights to start from", "the training that writes them"
+            needed.append(Needed(what, f"runs.{name}.start_from", run.start_from, source, kind="weights"))
+    return needed
+
+
+def _of_entry(entry: DataSetConfig, place: str, known: Set[str]) -> list[Needed]:
+    """What one data set of the profile needs, apart from the files that are known already."""
+    official = entry.set == "nyu"
+    kinds = {
+        "root": ("file or folder", READERS[entry.set].source, ""),
+        "split": ("official split", SPLITS_PAGE, SPLITS_SHA256) if official else ("held-out frames", _OWN_LIST, ""),
+        "list_file": ("list of frames", _OWN_LIST, ""),
+    }
+    needed = []
+    for key, value in entry.files.items():
+        what, source, digest = kinds[key]
+        if value not in known:
+            needed.append(Needed(f"{entry.title}: {what}", f"{place}.{key}", value, source, digest))
+    for depth, pack in (entry.packs if isinstance(entry, NYUConfig) else {}).items():
+        source = f"zdlib data pack nyu {entry.root} --depth {depth} -o {pack}"
+        what = f"{entry.title}: packed frames, {depth} depth"
+        needed.append(Needed(what, f"{place}.packs", pack, source, kind="pack"))
     return needed
 
 
@@ -112,6 +137,6 @@ def watched_files(profile: Profile, *, weights: bool) -> list[Path]:
     files: set[Path] = set()
     for file in needed_files(profile):
         path = file.path
-        if file.key != PACKS_KEY and (file.key == WEIGHTS_KEY) == weights and path is not None and path.exists():
+        if file.kind == ("weights" if weights else "data") and path is not None and path.exists():
             files |= {path} if path.is_file() else {p for p in path.rglob("*") if p.is_file()}
     return sorted(path.relative_to(root) if path.is_relative_to(root) else path for path in files)

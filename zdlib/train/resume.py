@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from zdlib.config import Profile
+from zdlib.data.registry import data_set
 from zdlib.errors import ZDError
-from zdlib.files import atomic_path, read_json, sha256, write_json
+from zdlib.files import atomic_path, content_sha256, read_json, sha256, write_json
 from zdlib.paths import resolve
 from zdlib.source_closure import LIBRARY_ROOT, fingerprints, packages
 
@@ -54,14 +55,21 @@ def identity(
         "model": profile.model.model_dump(mode="json"),
         "train": profile.train.model_dump(mode="json", exclude=WITHOUT_INFLUENCE),
         "machine": dict(machine),
-        "data": {"nyu_name": profile.data.nyu_name},
     }
-    files = {"data.nyu_mat": profile.data.nyu_mat, "data.nyu_splits": profile.data.nyu_splits}
+    files: dict[str, str] = {}
+    for number, entry in enumerate(profile.data.train):
+        place = f"data.train.{number}"
+        # Of what is named by a path the content counts; a pack repeats its `.mat`, or it is refused.
+        settings[place] = entry.model_dump(mode="json", exclude={*entry.files, "packs"})
+        files |= {f"{place}.{key}": path for key, path in entry.files.items()}
+    if run.start_from is not None:
+        files["run.start_from"] = run.start_from
     if profile.model.encoder_weights not in ("none", "packaged"):
         files["model.encoder_weights"] = profile.model.encoder_weights
+    sources = [*sources, *(LIBRARY_ROOT / data_set(entry.set).file for entry in profile.data.train)]
     return {
         **_flat(settings),
-        **{f"content of {key}": sha256(resolve(path)) for key, path in files.items() if resolve(path).is_file()},
+        **{f"content of {key}": content_sha256(resolve(path)) for key, path in files.items() if resolve(path).exists()},
         **{f"source {path}": digest for path, digest in fingerprints(sources, LIBRARY_ROOT, [VIEW]).items()},
         **{f"package {name}": version for name, version in packages(sources, LIBRARY_ROOT, [VIEW]).items()},
     }

@@ -124,7 +124,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     accelerator.wait_for_everyone()
     state = _state_to_resume(run_name, states, made_from, start, main)
 
-    frames = open_frames(profile, run, made_from.get("content of data.nyu_mat"))
+    frames = open_frames(profile, run, made_from.get("content of data.train.0.root"))
     reader, roles = frames.reader, frames.roles
     train_set = TrainingSet(reader, roles.train, recipe, augment=True, seed=run.seed)
     selection_set = TrainingSet(reader, roles.selection, recipe, augment=False, seed=run.seed)
@@ -196,7 +196,7 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
                         progress.best, progress.best_step = scores["abs_rel"], step
                         info = {
                             "profile": profile.name,
-                            "data": profile.data.nyu_name,
+                            "data": profile.data.nyu.title,
                             "run": run_name,
                             **run.model_dump(),
                             "convention": Convention.of(recipe).model_dump(),

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from zdlib.config import Profile, RunConfig
+from zdlib.config import NYUConfig, Profile, RunConfig
 from zdlib.data.pack import PackedReader, open_pack
-from zdlib.data.sets.nyu import NYUReader, read_splits
+from zdlib.data.sets.nyu import NYUReader
+from zdlib.data.splits import split_frames
 from zdlib.files import sha256
 from zdlib.paths import resolve
 from zdlib.train.split import FrameRoles, frame_roles
@@ -34,14 +35,14 @@ def open_frames(profile: Profile, run: RunConfig, digest: str | None = None) -> 
     Raises:
         ZDError: a file is missing or damaged, or the pack is another file's.
     """
-    data, recipe = profile.data, run.settings
-    mat, depth = resolve(data.nyu_mat), recipe.depth_source
+    entry, recipe = next(entry for entry in profile.data.train if isinstance(entry, NYUConfig)), run.settings
+    mat, depth = resolve(entry.root), recipe.depth_source
     reader: NYUReader | PackedReader
-    if depth in data.nyu_packs and mat.is_file():
-        pack = open_pack(resolve(data.nyu_packs[depth]))
+    if depth in entry.packs and mat.is_file():
+        pack = open_pack(resolve(entry.packs[depth]))
         pack.require(mat, digest or sha256(mat), depth, NYUReader)
         reader = pack.reader()
     else:  # the reader says that the .mat is missing
         reader = NYUReader(mat, depth=depth)
-    splits = read_splits(resolve(data.nyu_splits))
+    splits = split_frames(reader, entry.split, official=mat)
     return RunFrames(reader, frame_roles(recipe, splits, reader.scenes, profile.train.validation_fraction))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import trees
 
-from zdlib.data.registry import READERS, open_reader
+from zdlib.data.registry import READERS, Options, open_reader
 from zdlib.data.sample import Reader
 from zdlib.errors import ZDError
 
@@ -37,7 +37,7 @@ def tree(name, tmp_path):
 def refused(name, tree, message, path=None):
     """Reading the first frame fails with one line that names the file and the fix."""
     with pytest.raises(ZDError, match=message) as caught:
-        READERS[name].open(tree.root, False)[0]
+        READERS[name].open(tree.root, Options(complete=False))[0]
     line = str(caught.value)
     assert "\n" not in line
     assert line.startswith(f"{path or tree.depth}: ")
@@ -91,7 +91,7 @@ def test_a_missing_depth_file_is_named_at_once(name, tree):
 def test_a_missing_depth_file_can_wait_for_its_frame(name, tree):
     tree.depth.unlink()
     refused(name, tree, r"[Nn]o such file|not a readable", None)
-    assert READERS[name].open(tree.root, False)[1].depth.any()
+    assert READERS[name].open(tree.root, Options(complete=False))[1].depth.any()
 
 
 @pytest.mark.parametrize("kind", ["image", "depth"])

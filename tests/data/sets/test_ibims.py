@@ -115,7 +115,7 @@ def test_missing_files_are_named(both):
     (both / "imagelist.txt").write_text("\n")
     with pytest.raises(ZDError, match="names no image"):
         IBimsReader(both)
-    with pytest.raises(ZDError, match=r"no iBims-1 here.*data\.ibims_root"):
+    with pytest.raises(ZDError, match=r"no iBims-1 here.*the root of set ibims under data"):
         IBimsReader(both / "nowhere")
     with pytest.raises(ZDError, match="no iBims-1 in its raw distribution here"):
         IBimsReader(both / "ibims1_core_mat", layout="raw")

@@ -109,7 +109,7 @@ def test_a_wrong_file_is_one_line(mat, key, value, message):
     with pytest.raises(ZDError, match=message) as caught:
         NYUReader(mat)
     assert str(caught.value).startswith(f"{mat}: ")
-    assert "data.nyu_mat" in str(caught.value)
+    assert "the root of set nyu under data" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -234,7 +234,7 @@ def test_wrong_splits_are_one_line(tmp_path, train, test, message):
 
 
 def test_unreadable_splits_are_one_line(tmp_path):
-    with pytest.raises(ZDError, match=r"absent\.mat: no such file.*data\.nyu_splits"):
+    with pytest.raises(ZDError, match=r"absent\.mat: no such file.*the split of set nyu under data"):
         read_splits(tmp_path / "absent.mat")
     good = write_splits(tmp_path / "splits.mat", np.arange(1, 900), np.arange(900, 1000))
     for content in (b"", b"<html>", good.read_bytes()[:300], good.read_bytes()[:128] + bytes(400)):

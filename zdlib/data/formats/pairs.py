@@ -51,7 +51,7 @@ class FilesReader(Frames[Sample]):
         ZDError: there is no frame, a file is missing, or two frames have one name.
 
     Attributes:
-        names: one a frame.
+        names, scenes: one per frame.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class FilesReader(Frames[Sample]):
         self.path, self.fix = Path(root), fix
         self._frames = list(frames)
         self.names = [frame.name for frame in self._frames]
+        self.scenes = [frame.scene for frame in self._frames]
         if not self.path.is_dir():
             raise ZDError(f"{root}: no such folder: {fix}")
         if not self._frames:

@@ -70,6 +70,7 @@ class IBimsReader(Frames[IBimsSample]):
 
     Attributes:
         names: the images' names, in the list's order (alphabetical where there is no list).
+        scenes: the scene of each.
         layout: `mat` or `raw`.
     """
 
@@ -77,7 +78,7 @@ class IBimsReader(Frames[IBimsSample]):
         self,
         root: str | os.PathLike[str],
         layout: Literal["auto", "mat", "raw"] = "auto",
-        argument: str = named_in_profile("data.ibims_root"),
+        argument: str = named_in_profile("the root of set ibims under data"),
     ):
         fix = f"set {argument} to {_FOLDER}"
         self.path, self.layout = _find(Path(root), layout, fix)
@@ -91,6 +92,7 @@ class IBimsReader(Frames[IBimsSample]):
             self.names = sorted(path.stem for path in where.glob("*.mat" if self.layout == "mat" else "*.png"))
         if not self.names:
             raise ZDError(f"{listed or self.path}: names no image: {fix}")
+        self.scenes = [scene_of(name) for name in self.names]
         for name in self.names:
             for needed in self._needed(name):
                 if not needed.is_file():
@@ -149,6 +151,11 @@ def _find(root: Path, layout: Literal["auto", "mat", "raw"], fix: str) -> tuple[
     raise ZDError(f"{root}: no iBims-1{kind} here: {fix}")
 
 
+def scene_of(name: str) -> str:
+    """The scene of an image: names are type_number, to which the rooms add the number of the view."""
+    return re.sub(r"^(.*\d)_\d+$", r"\1", name)
+
+
 def _mat_fields(path: Path) -> dict[str, Any]:
     try:
         data = scipy.io.loadmat(path)["data"]
@@ -183,8 +190,7 @@ def _sample(path: Path, name: str, fields: dict[str, Any]) -> IBimsSample:
         if numbers is not None and parameters is not None and parameters.size:
             planes[plane] = (numbers.astype(np.uint8), np.atleast_2d(np.asarray(parameters, np.float64)))
     calib = fields.get("calib")
-    # NAME is type_number; the rooms add the number of the view.
-    scene = re.sub(r"^(.*\d)_\d+$", r"\1", name)
+    scene = scene_of(name)
     return IBimsSample(
         name=name,
         image=np.ascontiguousarray(image),

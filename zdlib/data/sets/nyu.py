@@ -31,6 +31,7 @@ _SPLITS = (
 )
 
 _OFFICIAL_PARTS = Path(__file__).parents[1] / "nyu_splits.csv"
+SPLIT_ARGUMENT = named_in_profile("the split of set nyu under data")
 
 # The original repository trains on the first 1158 of NYU's 1449 frames.
 CONTIGUOUS_TRAIN, NYU_FRAMES = 1158, 1449
@@ -50,7 +51,9 @@ class Splits:
 
 
 def read_splits(
-    path: str | os.PathLike[str], frames: int | None = None, argument: str = named_in_profile("data.nyu_splits")
+    path: str | os.PathLike[str],
+    frames: int | None = None,
+    argument: str = SPLIT_ARGUMENT,
 ) -> Splits:
     """Read the official split (`trainNdxs`, `testNdxs`, 1-based; 795 and 654 frames of NYU).
 
@@ -100,6 +103,18 @@ def official_parts() -> pd.Series:
     return pd.read_csv(_OFFICIAL_PARTS, index_col="frame")["part"]
 
 
+def official_split() -> Splits:
+    """The official split of NYU's own 1449 frames, from the copy of `splits.mat`'s content in `zdlib/data`."""
+    parts = official_parts().to_numpy()
+    return Splits(np.flatnonzero(parts == "train"), np.flatnonzero(parts == "test"))
+
+
+def mat_file(root: str | os.PathLike[str]) -> Path:
+    """NYU's `.mat`: the file itself, or that in a folder."""
+    path = Path(root)
+    return path / "nyu_depth_v2_labeled.mat" if path.is_dir() else path
+
+
 class NYUReader(Frames[Sample]):
     """A sequence of `Sample` read from NYU's `.mat` layout; safe to fork and to pickle.
 
@@ -107,7 +122,7 @@ class NYUReader(Frames[Sample]):
     NYU's for frames of 480×640, else None (the file does not hold it).
 
     Args:
-        mat_path: the `.mat` file.
+        mat_path: the `.mat` file, or the folder that holds it under NYU's name.
         depth: `raw` (`rawDepths`, holes stay 0) or `inpainted` (`depths`).
         argument: what the user named the file by; for messages.
         fix: what else mends a file that is missing or broken; for messages.
@@ -126,10 +141,10 @@ class NYUReader(Frames[Sample]):
         self,
         mat_path: str | os.PathLike[str],
         depth: Literal["raw", "inpainted"] = "raw",
-        argument: str = named_in_profile("data.nyu_mat"),
+        argument: str = named_in_profile("the root of set nyu under data"),
         fix: str | None = None,
     ):
-        self._source = source = LazyFile(mat_path, fix or f"set {argument} to {_MAT}")
+        self._source = source = LazyFile(mat_file(mat_path), fix or f"set {argument} to {_MAT}")
         self.path = source.path
         self.depth = depth
         self.depth_key = {"raw": "rawDepths", "inpainted": "depths"}[depth]
