@@ -239,7 +239,8 @@ def _imports(nodes: list[ast.AST], parent: tuple[str, ...]) -> Iterator[str]:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
-                bound |= {alias.asname: alias.name} if alias.asname else {PACKAGE: PACKAGE}
+                top = alias.name.split(".")[0]
+                bound |= {alias.asname: alias.name} if alias.asname else {top: top}
         elif isinstance(node, ast.ImportFrom):
             base = parent[: len(parent) - node.level + 1] if node.level else ()
             prefix = ".".join([*base, *([node.module] if node.module else [])])
