@@ -1,14 +1,15 @@
 """Zoe-Distill, reproducible: the library behind the notebooks, and its public face.
 
-`create_model` and `list_models` give networks, `depth_metrics` scores a depth map, `protocol` gives the rules
-of a benchmark, `load_profile` reads a profile. Each is loaded when it is used: `import zdlib` loads no torch.
+`predict` gives the depth of a picture, `create_model` and `list_models` networks, `depth_metrics` the scores of a
+depth map, `protocol` the rules of a benchmark, `load_profile` a profile. Each is loaded when it is used:
+`import zdlib` loads no torch.
 """
 
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["create_model", "depth_metrics", "list_models", "load_profile", "protocol"]
+__all__ = ["create_model", "depth_metrics", "list_models", "load_profile", "predict", "protocol"]
 
 # `zdlib.source_closure` reads this table: a name counts for those who take it, not for all who import zdlib.
 _LAZY = {
@@ -16,6 +17,7 @@ _LAZY = {
     "depth_metrics": "zdlib.metrics.depth:depth_metrics",
     "list_models": "zdlib.models.registry:list_models",
     "load_profile": "zdlib.config:load_profile",
+    "predict": "zdlib.models.factory:predict",
     "protocol": "zdlib.metrics.protocols:get",
 }
 
