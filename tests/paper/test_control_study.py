@@ -14,7 +14,7 @@ from zdlib.config import Profile
 from zdlib.errors import ZDError
 from zdlib.models.checkpoints import load_checkpoint
 from zdlib.models.factory import build_model
-from zdlib.paper import control_study
+from zdlib.paper import control_study, study_job
 from zdlib.paths import RunPaths
 
 STUDY = {
@@ -41,7 +41,7 @@ def made(tmp_path_factory):
         patch.setattr(RunPaths, "results", property(lambda self: folder / "results"))
         profile, paths = Profile.model_validate(content), RunPaths("tiny")
         for key in profile.study.jobs():
-            control_study.run_job(profile, key, paths)
+            study_job.run_job(profile, key, paths)
         yield profile, paths
 
 
@@ -51,7 +51,7 @@ def test_jobs_are_arms_times_seeds(made):
     assert list(jobs) == ["distill_1", "distill_2", "control_1", "control_2", "probe_1", "frozen_1"]
     assert (jobs["control_2"].seg_weight, jobs["control_2"].seed) == (0.0, 2)
     with pytest.raises(ZDError, match=r"tiny\.yaml: no run 'control_3' in its study: choose one of distill_1, "):
-        control_study.run_job(*made[:1], "control_3", made[1])
+        study_job.run_job(*made[:1], "control_3", made[1])
 
 
 def test_scores_of_every_training(made):

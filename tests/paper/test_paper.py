@@ -14,8 +14,8 @@ from zdlib.data import classes
 from zdlib.evaluate.judge import evaluate_depth, summarise
 from zdlib.metrics.protocols import get
 from zdlib.models.checkpoints import load_checkpoint
-from zdlib.paper.control_study import score_run
-from zdlib.paper.evaluations import load_run, open_nyu, predict_run
+from zdlib.paper.study_job import score_run
+from zdlib.paper.trained_runs import load_run, open_nyu, predict_run
 from zdlib.paths import RunPaths
 from zdlib.pipeline.sources import check_files
 from zdlib.train.run import train

@@ -57,3 +57,15 @@ def test_dependencies_name_the_values_of_the_step_s_sections_only() -> None:
     assert {name.split(".")[0] for name in values} == {"data", "model", "train", "runs"}
     assert any(string.startswith("file zdlib/train/run.py ") for string in strings)
     assert any(string.startswith("package torch ") for string in strings)
+
+
+def test_a_job_of_the_study_depends_on_no_table_statistic_or_quoted_number() -> None:
+    files = {
+        string.split(" ")[1] for string in Layout("study").depends("train_distill_1") if string.startswith("file ")
+    }
+    of_the_paper = {name for name in files if name.startswith("zdlib/paper/")}
+    assert of_the_paper == {"zdlib/paper/study_job.py", "zdlib/paper/trained_runs.py"}
+    assert "zdlib/losses/zoe_distill.py" in files
+    statistics = {string.split(" ")[1] for string in Layout("study").depends("09_control_study")}
+    assert "zdlib/paper/control_study.py" in statistics
+    assert "zdlib/train/run.py" not in statistics

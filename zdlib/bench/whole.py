@@ -19,7 +19,7 @@ from zdlib.metrics.depth import depth_metrics
 from zdlib.models.depth_model import DepthModel, Inference, Precision
 from zdlib.models.factory import create_model, load_depth_model
 from zdlib.models.zoe.depth_model import ZoeDepthModel
-from zdlib.paper.evaluations import load_run, open_nyu, predict_run
+from zdlib.paper.trained_runs import load_run, open_nyu, predict_run
 from zdlib.paths import RunPaths, resolve
 
 DRIFT_METRICS = ("delta1", "abs_rel", "rmse", "log10")

@@ -4,28 +4,22 @@ Each function predicts once per run, writes the per-image metrics to `results/<p
 with one row a line of a table; notebooks only show them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from jaxtyping import Int64
 
 from zdlib.config import Profile
 from zdlib.data.classes import CLASS_NAMES
 from zdlib.data.sets.ibims import IBimsReader
-from zdlib.data.sets.nyu import NYUReader, Splits, contiguous_split
-from zdlib.data.splits import split_frames
 from zdlib.errors import ZDError
 from zdlib.evaluate.baselines import baseline_maps
 from zdlib.evaluate.ibims import evaluate_ibims
 from zdlib.evaluate.judge import (
     DepthMaps,
-    Images,
-    Reader,
     depth_by_class,
     depth_by_distance,
     evaluate_depth,
@@ -36,12 +30,10 @@ from zdlib.files import sha256, write_csv
 from zdlib.metrics import protocols
 from zdlib.metrics.ibims import DISTANCE_EDGES
 from zdlib.metrics.intervals import compare, image_intervals, interval_ends
-from zdlib.models.depth_model import Inference
-from zdlib.models.factory import load_depth_model
 from zdlib.models.inspection import count_parameters
-from zdlib.models.zoe.depth_model import ZoeDepthModel
 from zdlib.paper import published
 from zdlib.paper.original import N_LABELLED, trained_share
+from zdlib.paper.trained_runs import NYUData, inference, load_run, open_nyu, predict_run
 from zdlib.paths import RunPaths, resolve
 
 NYU_PROTOCOLS = ("nyu/standard", "nyu/standard-291", "nyu/published", "nyu/published-291")
@@ -50,37 +42,6 @@ TABLE_METRICS = ("delta1", "delta2", "delta3", "abs_rel", "rmse", "log10")
 # What captions and rows call the two real data sets.
 NYU, IBIMS = "NYU Depth v2", "iBims-1"
 _TEST_FRAMES = {"nyu/standard": 654, "nyu/published": N_LABELLED, "ibims/zoedepth": 100, "ibims/published": 100}
-
-
-@dataclass(frozen=True)
-class TrainedRun:
-    """A run's checkpoint, ready to predict.
-
-    Attributes:
-        key, title: its key in the profile and its name in tables.
-        seg_weight: 0 for a control.
-        model: of a network in eval mode, on the GPU if there is one; its `info` says how it was trained.
-        seen: frames whose gradients or errors shaped it.
-    """
-
-    key: str
-    title: str
-    seg_weight: float
-    model: ZoeDepthModel
-    seen: list[int]
-
-
-@dataclass(frozen=True)
-class NYUData:
-    """NYU's layout opened for evaluation: both ground truths and both splits."""
-
-    readers: Mapping[str, NYUReader]
-    official: Splits
-    contiguous: Splits
-
-    def frames(self, protocol: protocols.Protocol) -> Int64[np.ndarray, " k"]:
-        """The frames a protocol averages over."""
-        return protocol.select(len(self.readers["raw"]), self.official.test, self.contiguous.test)
 
 
 @dataclass(frozen=True)
@@ -102,40 +63,6 @@ class Study:
     by_distance: dict[str, pd.DataFrame] = field(default_factory=dict)
     by_class: dict[str, pd.DataFrame] = field(default_factory=dict)
     geometry: pd.DataFrame = field(default_factory=pd.DataFrame)
-
-
-def open_nyu(profile: Profile) -> NYUData:
-    """The data set in NYU's layout that the profile names."""
-    path = resolve(profile.data.nyu.root)
-    raw, inpainted = NYUReader(path, depth="raw"), NYUReader(path, depth="inpainted")
-    official = split_frames(raw, profile.data.nyu.split, official=raw.path)
-    return NYUData({"raw": raw, "inpainted": inpainted}, official, contiguous_split(len(raw)))
-
-
-def load_run(profile: Profile, key: str, paths: RunPaths, segmentation: bool = False) -> TrainedRun:
-    """The checkpoint of a run; with `segmentation` its U-Net comes with it.
-
-    Raises:
-        ZDError: the checkpoint is missing, damaged, or has no U-Net.
-    """
-    run = profile.runs[key]
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    path = paths.checkpoints / f"{key}.safetensors"
-    model = load_depth_model(path, device=device, segmentation=segmentation)
-    seen = sorted({*model.info["train_frames"], *model.info["selection_frames"]})
-    return TrainedRun(key, run.title, run.seg_weight, model, seen)
-
-
-def inference(profile: Profile) -> Inference:
-    """How the profile's `evaluate` section predicts."""
-    config = profile.evaluate
-    return Inference(batch_size=config.batch_size, flip=config.flip, precision=config.precision)
-
-
-def predict_run(run: TrainedRun, reader: Reader, frames: Sequence[int], profile: Profile) -> DepthMaps:
-    """Metric depth of the given frames, by frame number, as the profile's `evaluate` section asks."""
-    maps = run.model.predict(Images(reader, frames), inference(profile))
-    return dict(zip(frames, maps, strict=True))
 
 
 def nyu_study(profile: Profile, paths: RunPaths) -> Study:

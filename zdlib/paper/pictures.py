@@ -17,8 +17,8 @@ from zdlib.evaluate.judge import Reader
 from zdlib.metrics.ibims import depth_edges, planarity_errors
 from zdlib.metrics.protocols import Protocol, resize
 from zdlib.models.depth_model import Inference
-from zdlib.paper.evaluations import load_run, predict_run
 from zdlib.paper.figures import COLOURS, Column, Scale, error_scale, metric_scale
+from zdlib.paper.trained_runs import load_run, predict_run
 from zdlib.paths import RunPaths
 
 EDGES = (

@@ -25,7 +25,8 @@ from zdlib.metrics.depth import HIGHER_IS_BETTER, METRICS, pooled_metrics
 from zdlib.metrics.intervals import paired_difference
 from zdlib.metrics.protocols import Protocol
 from zdlib.models.depth_model import Precision, border
-from zdlib.paper.evaluations import TrainedRun, inference, load_per_image, load_run, open_nyu, predict_run
+from zdlib.paper.evaluations import load_per_image
+from zdlib.paper.trained_runs import TrainedRun, inference, load_run, open_nyu, predict_run
 from zdlib.paths import RunPaths, resolve
 
 SHOWN = ("delta1", "abs_rel", "rmse")

@@ -180,7 +180,7 @@ class Layout:
         if step not in self.steps:
             raise ZDError(f"{step}: no such step: choose one of {', '.join(self.steps)}")
         if step in self.jobs:
-            return self.root / "zdlib/paper/control_study.py"
+            return self.root / "zdlib/paper/study_job.py"
         return self.root / ("zdlib/paper/report.py" if step == "report" else f"notebooks/{step}.ipynb")
 
     def find_step(self, name: str) -> str:

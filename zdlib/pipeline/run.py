@@ -277,7 +277,7 @@ def _compute(layout: Layout, step: str, reads: Sequence[str], writes: Sequence[s
 
         write_report(layout.profile, layout.root / layout.report)
     elif step in layout.jobs:
-        from zdlib.paper.control_study import run_job
+        from zdlib.paper.study_job import run_job
 
         run_job(layout.profile, layout.jobs[step], layout.paths)
     else:
