@@ -8,8 +8,15 @@ from zdlib.pipeline.status import Task, explain_change
 
 
 def test_changes_are_told_by_kind() -> None:
-    old = ["'file zdlib/a.py 11'", "'file zdlib/b.py 22'", "'value train.lr 0.001'", "'package torch 2.12.0'"]
+    old = [
+        "file zdlib/a.py 11",
+        "file zdlib/b.py 22",
+        "value train.lr 0.001",
+        "package torch 2.12.0",
+        "file zdlib/d.py 44",
+    ]
     new = ["file zdlib/a.py 12", "file zdlib/c.py 33", "value train.lr 0.002", "package torch 2.13.0", "value x.y z w"]
+    new += ["file zdlib/d.py 44"]
     assert explain_change(old, new) == [
         "zdlib/a.py changed",
         "zdlib/b.py is used no more",

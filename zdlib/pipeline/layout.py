@@ -12,6 +12,7 @@ from typing import Any
 from zdlib.config import Profile, load_profile
 from zdlib.errors import ZDError
 from zdlib.paths import RunPaths, repo_root
+from zdlib.pipeline.saved import saved
 from zdlib.pipeline.sources import watched_files
 from zdlib.source_closure import fingerprints, packages
 
@@ -73,6 +74,13 @@ class Layout:
         """PNG and PDF of figures."""
         return [self._local(self.paths.figures / f"{name}.{kind}") for name in names for kind in ("png", "pdf")]
 
+    def shown(self, step: str) -> list[str]:
+        """The executed notebook with the tables and figures that it saves; nothing for a step without notebook."""
+        if step not in self.notebooks:
+            return []
+        names = saved(self.source(step))
+        return [self.executed(step), *self.table(*names.tables), *self.figure(*names.figures)]
+
     def checkpoint(self, run: str) -> list[str]:
         """Weights and training logs of a run."""
         endings = (".safetensors", "_steps.csv", "_validations.csv")
@@ -100,7 +108,7 @@ class Layout:
         return (STATE / self.profile.name / f"{step}.done").as_posix()
 
     def failure(self, step: str) -> Path:
-        """Holds "failed" or "was interrupted" after a step's last run ended so."""
+        """The mark of a step that has begun and not ended well."""
         return self.root / STATE / self.profile.name / f"{step}.failed"
 
     def priority(self, step: str) -> int:

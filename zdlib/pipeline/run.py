@@ -1,12 +1,11 @@
-"""Running the pipeline, and one step of it.
+"""Running the pipeline.
 
     python -m zdlib.pipeline run --profile demo      # what run_all.sh calls
     python -m zdlib.pipeline status --profile demo
-    python -m zdlib.pipeline step training …         # what each rule of the Snakefile calls
     python -m zdlib.pipeline committed               # whether the results in git are those of the code beside them
 
-Snakemake decides what to run, in which order and how many at once; its own words go to a log, and what is shown is one
-line a step with the step's live output between.
+Snakemake decides what to run, in which order and how many at once, and keeps previous results until a step has
+succeeded; its own words go to a log. What is shown is one line per step with the step's live output between.
 """
 
 import argparse
@@ -17,17 +16,18 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from zdlib.errors import ZDError
-from zdlib.files import write_json
 from zdlib.pipeline import committed
 from zdlib.pipeline.layout import MAX_CHECKSUM_BYTES, STATE, Layout, duration, rule_of
 from zdlib.pipeline.sources import MissingFilesError, check_files
+from zdlib.pipeline.step import FAILED, Ending, run_step
+
+BACKUPS = Path(".snakemake") / "backups"  # where Snakemake keeps what it would put back after a failure
 
 
 # --------------------------------------------------------------------------------------------------------- running
@@ -126,15 +126,16 @@ def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def _closing_words(layout: Layout, status: int, seconds: float) -> int:
-    failed = sorted(path.stem for path in _state(layout).glob("*.failed"))
+    endings = {step: ending.how for step in layout.steps if (ending := Ending.read(layout, step))}
     if status == 0:
         print(f"{layout.profile.name}: done in {duration(seconds)}  ({layout.report})")
         return 0
-    if any(layout.failure(step).read_text(encoding="utf-8") != "failed" for step in failed):
+    if any(how != FAILED for how in endings.values()):
         print("interrupted: results written before are untouched; the same command continues from here")
         return 130
-    if failed:
-        print(f"stopped at {', '.join(failed)}: results written before are untouched; the same command continues there")
+    if endings:
+        steps = ", ".join(sorted(endings))
+        print(f"stopped at {steps}: results written before are untouched; the same command continues there")
         return 1
     tail = _log(layout).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-15:]
     print("\n".join(["Snakemake stopped:", *tail, f"its whole log: {_log(layout)}"]), file=sys.stderr)
@@ -143,7 +144,10 @@ def _closing_words(layout: Layout, status: int, seconds: float) -> int:
 
 @contextmanager
 def _only_run(layout: Layout) -> Iterator[TextIO]:
-    """Refuse a second run in the same checkout; the lock ends with its processes, however they end."""
+    """Refuse a second run in the same checkout.
+
+    The lock ends with its processes, however they end. Snakemake's own outlives a kill, and then wants `--unlock`.
+    """
     folder = layout.root / STATE
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -174,12 +178,18 @@ def _prepare(layout: Layout) -> None:
 
 
 def _tidy(layout: Layout) -> None:
-    """Undo what a step that was killed outright has left: new versions of some of its outputs, and temporary files.
+    """Undo what a step that was interrupted or killed has left: new versions of some of its outputs, temporary files.
 
-    Temporary files are called `.name.random.suffix`.
+    Snakemake restores outputs after errors only. It copies them before the step begins; a copy is whole where the step
+    has left a mark. Temporary files are called `.name.random.suffix`.
     """
     for step in layout.steps:
-        _restore(layout, step)
+        ending = Ending.read(layout, step)
+        for name in ending.writes if ending else ():
+            kept = layout.root / BACKUPS / name.lstrip("/")
+            if kept.is_file():
+                kept.replace(layout.root / name)
+    shutil.rmtree(layout.root / BACKUPS, ignore_errors=True)
     for folder in (layout.paths.results, layout.paths.figures):
         for path in [path for path in folder.rglob(".*.*") if path.name.count(".") >= 2]:
             if path.is_dir():
@@ -188,131 +198,12 @@ def _tidy(layout: Layout) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _keep(layout: Layout, step: str, writes: Sequence[str]) -> None:
-    """Keep the previous version of each output until the step has ended: Snakemake restores after errors only.
-
-    A hard link costs nothing, and holds the old content because every output is replaced and never written in place.
-    """
-    for path in writes:
-        kept = _previous(layout, step) / path
-        if (layout.root / path).is_file():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.link(layout.root / path, kept)
-            except OSError:  # a file system without hard links
-                shutil.copy2(layout.root / path, kept)
-
-
-def _restore(layout: Layout, step: str) -> None:
-    """Put the kept versions back, if there are any."""
-    folder = _previous(layout, step)
-    for kept in [path for path in folder.rglob("*") if path.is_file()]:
-        kept.replace(layout.root / kept.relative_to(folder))
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _previous(layout: Layout, step: str) -> Path:
-    return _state(layout) / "previous" / step
-
-
 def _state(layout: Layout) -> Path:
     return layout.root / STATE / layout.profile.name
 
 
 def _log(layout: Layout) -> Path:
     return _state(layout) / "snakemake.log"
-
-
-# -------------------------------------------------------------------------------------------------------- one step
-def run_step(profile: str, rule: str, reads: Sequence[str], writes: Sequence[str]) -> int:
-    """Run one step and record its provenance; returns the exit status. Called by the Snakefile's rules."""
-    from zdlib.pipeline.notebook import NotebookError
-
-    sys.stdout.flush()
-    os.dup2(sys.stdout.fileno(), sys.stderr.fileno())  # Snakemake's own words go to its log; ours all to the terminal
-    layout = Layout(profile)
-    step = next(step for step in layout.steps if rule_of(step) == rule)
-    title = f"[{layout.steps.index(step) + 1}/{len(layout.steps)}] {step}"
-    say = lambda text: print(f"{title} {text}", flush=True)  # noqa: E731
-    started = time.time()
-    try:
-        say("…")
-        _keep(layout, step, writes)
-        _compute(layout, step, reads, writes, started)
-    except NotebookError as error:
-        say(f"failed: {error}")
-        if error.details:
-            print("\n".join(f"    {line}" for line in error.details.splitlines()), flush=True)
-    except ZDError as error:
-        say(f"failed: {error}")
-    except Exception:  # a defect of this project: its whole traceback is wanted
-        say("failed:")
-        traceback.print_exc()
-    except KeyboardInterrupt:
-        say("interrupted")
-        _restore(layout, step)
-        layout.failure(step).write_text("was interrupted", encoding="utf-8")
-        return 130
-    else:
-        shutil.rmtree(_previous(layout, step), ignore_errors=True)
-        layout.failure(step).unlink(missing_ok=True)
-        say(f"done in {duration(time.time() - started)}")
-        return 0
-    _restore(layout, step)
-    layout.failure(step).write_text("failed", encoding="utf-8")
-    return 1
-
-
-def _compute(layout: Layout, step: str, reads: Sequence[str], writes: Sequence[str], started: float) -> None:
-    from zdlib.pipeline import provenance
-
-    if threads := os.environ.get("ZD_THREADS"):
-        # Snakemake gives every rule's libraries one thread; steps share the machine's cores instead.
-        os.environ |= {f"{library}_NUM_THREADS": threads for library in ("OMP", "MKL", "OPENBLAS")}
-    cache = provenance.HashCache(layout.root / STATE / "hashes.json")
-    inputs = provenance.hash_files([Path(path) for path in reads if not path.endswith(".done")], layout.root, cache)
-    state = provenance.git_state(layout.root)
-    if step == "report":
-        from zdlib.paper.report import write_report
-
-        write_report(layout.profile, layout.root / layout.report)
-    elif step in layout.jobs:
-        from zdlib.paper.study_job import run_job
-
-        run_job(layout.profile, layout.jobs[step], layout.paths)
-    else:
-        from zdlib.pipeline.notebook import LiveOutput, run_notebook
-
-        prefix = f"{step}: " if os.environ.get("ZD_PARALLEL", "1") != "1" else ""
-        run_notebook(
-            layout.source(step),
-            layout.root / layout.executed(step),
-            {"profile": layout.profile.name},
-            root=layout.root,
-            figures=layout.paths.figures,
-            live=(LiveOutput(sys.stdout, prefix), LiveOutput(sys.stdout, prefix)),
-        )
-    results = [path for path in writes if not path.endswith(".done")]
-    for path in results:
-        file = layout.root / path
-        if not file.is_file():
-            raise ZDError(f"{step}: did not write {path}, which the Snakefile says it writes: correct one of them")
-        if file.stat().st_mtime < started - 2:  # some file systems keep whole seconds
-            raise ZDError(f"{step}: left an old {path} as it was: it must write it anew")
-    outputs = provenance.hash_files([Path(path) for path in results], layout.root, cache)
-    record = {
-        "step": step,
-        "profile": layout.profile.model_dump(mode="json"),
-        **state,
-        "depends": layout.depends(step),
-        "inputs": inputs,
-        "outputs": outputs,
-        "hardware": provenance.hardware(),
-        "seconds": round(time.time() - started, 1),
-        "peak_memory_mib": provenance.peak_memory_mib(),
-    }
-    write_json(layout.provenance(step), record)
-    write_json(layout.root / layout.finished(step), outputs)
 
 
 # ------------------------------------------------------------------------------------------------------------- CLI
