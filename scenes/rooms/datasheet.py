@@ -10,6 +10,7 @@ from zdlib.data import classes
 from zdlib.data.rooms.store import Store, open_store
 from zdlib.errors import ZDError
 from zdlib.files import atomic_path, write_text
+from zdlib.labels import CLASS_NAMES, N_CLASSES
 
 BEGIN, END = "<!-- numbers: begin (python -m scenes.rooms datasheet) -->", "<!-- numbers: end -->"
 FILES = {"Rooms-N": "rooms_n.h5", "Rooms-I": "rooms_i.h5"}
@@ -23,11 +24,11 @@ def class_shares(store: Store, split: str) -> dict[str, float]:
     table = np.zeros(classes.N_RAW_CLASSES + 1, np.int64)
     table[classes.class_table()["id894"]] = classes.class_table()["id13"]
     to13 = table[ids]
-    counts = np.zeros(classes.N_CLASSES, np.int64)
+    counts = np.zeros(N_CLASSES, np.int64)
     for i, of_split in enumerate(store.splits):
         if of_split == split:
-            counts += np.bincount(to13[store[i].labels].ravel(), minlength=classes.N_CLASSES)
-    return {name: float(count / counts.sum()) for name, count in zip(classes.CLASS_NAMES, counts, strict=True)}
+            counts += np.bincount(to13[store[i].labels].ravel(), minlength=N_CLASSES)
+    return {name: float(count / counts.sum()) for name, count in zip(CLASS_NAMES, counts, strict=True)}
 
 
 def depth_summary(store: Store, split: str) -> dict[str, float]:
@@ -77,9 +78,9 @@ def numbers(folder: Path) -> str:
         row = depth_summary(store, split)
         depths.append({"part": f"{name} {split}"} | {key: f"{value:.4g}" for key, value in row.items()})
         shares[f"{name} {split}"] = class_shares(store, split)
-    table = pd.DataFrame({"class": classes.CLASS_NAMES})
+    table = pd.DataFrame({"class": CLASS_NAMES})
     for part, values in shares.items():
-        table[part] = [f"{100 * values[name]:.2f}" for name in classes.CLASS_NAMES]
+        table[part] = [f"{100 * values[name]:.2f}" for name in CLASS_NAMES]
     kinds = []
     for name, store in stores.items():
         scene_types = pd.Series(dict(zip(store.scenes, store.scene_types, strict=True)))

@@ -1,21 +1,14 @@
-import math
-
 import pytest
 import torch
-import torch.nn.functional as F
 from torch.autograd import gradcheck
 
 from zdlib.losses.relative import (
-    UncertaintyWeights,
     affine_invariant_loss,
-    cross_entropy_loss,
-    gradient_loss,
     gradient_matching_loss,
-    median_frequency_weights,
     scale_shift_invariant_loss,
 )
 
-DEPTH_LOSSES = [scale_shift_invariant_loss, affine_invariant_loss, gradient_matching_loss, gradient_loss]
+DEPTH_LOSSES = [scale_shift_invariant_loss, affine_invariant_loss, gradient_matching_loss]
 
 
 def row(*values):
@@ -71,42 +64,3 @@ def test_gradient_matching_by_hand():
     # Full size: |1| + |2| in both rows, over 6 pixels. Every second pixel: 0 and 3, over 2.
     loss = gradient_matching_loss(prediction, torch.zeros(1, 1, 2, 3), mask, scales=2)
     assert loss.item() == pytest.approx(6 / 6 + 3 / 2)
-
-
-def test_zoedepths_gradient_loss_by_hand():
-    prediction = torch.tensor([[0.0, 1.0], [2.0, 5.0]]).reshape(1, 1, 2, 2)
-    target = torch.tensor([[0.0, 1.0], [1.0, 2.0]]).reshape(1, 1, 2, 2)
-    # Gradients (3, 4) and (1, 1).
-    loss = gradient_loss(prediction, target, torch.ones(1, 1, 2, 2, dtype=torch.bool))
-    assert loss.item() == pytest.approx(abs(25 - 2) + abs(math.atan(4 / 3) - math.atan(1)), rel=1e-6)
-
-
-def test_cross_entropy_by_hand_and_against_torch():
-    logits = torch.log(torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]], dtype=torch.float64))
-    logits, labels = logits.T.reshape(1, 3, 1, 3), torch.tensor([[[0, 1, 2]]])
-    assert cross_entropy_loss(logits, labels).item() == pytest.approx(-(math.log(0.8) + math.log(0.6)) / 2)
-    weights = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-    weighted = cross_entropy_loss(logits, labels, weights, ignore_void=False)
-    torch.testing.assert_close(weighted, F.cross_entropy(logits, labels, weights))
-    assert cross_entropy_loss(logits, torch.zeros_like(labels)).item() == 0
-    leaf = logits.clone().requires_grad_()
-    assert gradcheck(lambda z: cross_entropy_loss(z, labels, weights), leaf)
-
-
-def test_median_frequency_weights_by_hand():
-    pixels = torch.tensor([[8, 2, 0, 0], [6, 0, 4, 0]])
-    # Frequencies 14/20, 2/10 (of the image that has it), 4/10; their median is 0.4.
-    expected = torch.tensor([0.4 / 0.7, 2.0, 1.0, 0.0])
-    torch.testing.assert_close(median_frequency_weights(pixels), expected)
-
-
-def test_uncertainty_weights_by_hand_and_at_their_optimum():
-    weights = UncertaintyWeights((True, False))
-    losses = torch.tensor([4.0, 0.25])
-    assert weights(losses).item() == pytest.approx(0.5 * 4 + 0.25)
-    # Stationary where σ² = L for a regression and 2L for a classification.
-    weights.log_variance.data = torch.tensor([4.0, 0.5]).log()
-    weights(losses).backward()
-    torch.testing.assert_close(weights.log_variance.grad, torch.zeros(2))
-    double = UncertaintyWeights((True, False)).double()
-    assert gradcheck(double, torch.tensor([4.0, 0.25], dtype=torch.float64, requires_grad=True))

@@ -19,7 +19,6 @@ from zdlib.metrics.depth import (
     distance_bins,
     group_metrics,
     group_sums,
-    improvement,
     pooled_metrics,
 )
 from zdlib.metrics.protocols import Protocol
@@ -208,13 +207,6 @@ def test_groups_outside_are_left_out():
 def test_distance_bins_are_right_closed():
     gt = np.array([[0.0, 0.5, 1.0, 1.5, 2.0, 2.5]], np.float32)
     assert distance_bins(gt, [0, 1, 2]).tolist() == [[-1, 0, 0, 1, 1, 2]]
-
-
-def test_improvement_has_the_right_sign():
-    gains = improvement(
-        {"delta1": 0.8, "rmse": 0.5, "log_bias": 0.1, "n": 3}, {"delta1": 0.9, "rmse": 0.4, "log_bias": 0.2, "n": 4}
-    )
-    assert gains == pytest.approx({"delta1": 0.125, "rmse": 0.2, "mri": 0.1625})
 
 
 def naive_metrics(pred, gt, valid):

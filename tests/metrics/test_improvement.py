@@ -7,7 +7,13 @@ from zdlib.metrics.improvement import mean_over_metrics, mean_relative_improveme
 
 @pytest.mark.parametrize(
     ("metric", "value", "reference", "percent"),
-    [("abs_rel", 0.09, 0.1, 10.0), ("abs_rel", 0.11, 0.1, -10.0), ("delta1", 0.9, 0.8, 12.5), ("rmse", 2.0, 4.0, 50.0)],
+    [
+        ("abs_rel", 0.09, 0.1, 10.0),
+        ("abs_rel", 0.11, 0.1, -10.0),
+        ("delta1", 0.9, 0.8, 12.5),
+        ("rmse", 2.0, 4.0, 50.0),
+        ("rmse", 0.4, 0.5, 20.0),
+    ],
 )
 def test_positive_is_better(metric, value, reference, percent):
     assert relative_improvement(metric, value, reference) == pytest.approx(percent)

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from zdlib.metrics.intervals import (
     compare,
     interval_table,
     paired_difference,
+    sign_flip_test,
 )
 from zdlib.metrics.segmentation import segmentation_metrics
 
@@ -191,3 +193,20 @@ def test_other_frames_are_not_compared(column):
     other[column] = other[column].iloc[::-1].to_numpy() if column != "protocol" else "nyu/published"
     with pytest.raises(ZDError, match=f"differ in {column}"):
         compare(table(), other, rng())
+
+
+def test_sign_flips_by_hand():
+    assert sign_flip_test(np.array([1.0, 2.0, 3.0]), rng()) == 2 / 8
+    assert sign_flip_test(np.array([1.0, -1.0]), rng()) == 1
+    values = np.array([0.3, -0.1, 0.4, 0.25])
+    sums = [abs(np.dot(signs, values)) for signs in itertools.product((1, -1), repeat=4)]
+    assert sign_flip_test(values, rng()) == np.mean(np.array(sums) >= abs(values.sum()) - 1e-12)
+    assert sign_flip_test(np.zeros(6), rng()) == 1
+
+
+def test_sign_flips_are_drawn_where_there_are_many():
+    values = np.random.default_rng(3).normal(0.3, 1.0, 14)  # 16,384 patterns
+    sums = [abs(np.dot(signs, values)) for signs in itertools.product((1, -1), repeat=14)]
+    exact = np.mean(np.array(sums) >= abs(values.sum()) - 1e-12)
+    assert sign_flip_test(values, rng()) == pytest.approx(exact, abs=0.02)
+    assert sign_flip_test(values, rng()) == sign_flip_test(values, rng()) != sign_flip_test(values, rng(1))

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from zdlib.data.classes import CLASS_NAMES
+from zdlib.labels import CLASS_NAMES
 from zdlib.metrics.segmentation import class_scores, confusion_matrix, segmentation_metrics
 
 

@@ -1,7 +1,5 @@
 """The control study: jobs that train and score, and the statistics over seeds."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -144,20 +142,21 @@ def test_an_interval_over_zero_is_no_effect():
     assert control_study.in_words(row, True).startswith("no effect")
 
 
-def test_sign_flips_by_hand():
-    assert control_study.sign_flip_test(np.array([1.0, 2.0, 3.0])) == 2 / 8
-    assert control_study.sign_flip_test(np.array([1.0, -1.0])) == 1
-    values = np.array([0.3, -0.1, 0.4, 0.25])
-    sums = [abs(np.dot(signs, values)) for signs in itertools.product((1, -1), repeat=4)]
-    assert control_study.sign_flip_test(values) == np.mean(np.array(sums) >= abs(values.sum()) - 1e-12)
-
-
 def test_detectable_difference_is_found_four_times_in_five():
     (row,) = control_study.detectable_difference(2.0, [6]).to_dict("records")
     samples = np.random.default_rng(0).normal(row["detectable"], 2.0, (4000, 6))
     assert (stats.ttest_1samp(samples, 0, axis=1).pvalue < 0.05).mean() == pytest.approx(0.8, abs=0.025)
     many = control_study.detectable_difference(1.0, [10_000])["detectable"].item()
     assert many == pytest.approx((1.96 + 0.8416) / 100, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "detectable"),  # found by bisection
+    [(3, 3.264043550), (6, 1.434544782), (12, 0.888654265), (24, 0.597184100), (48, 0.412874004)],
+)
+def test_detectable_differences_of_the_studys_sizes(pairs, detectable):
+    table = control_study.detectable_difference(1.0, [pairs])
+    assert table["detectable"].item() == pytest.approx(detectable, abs=1e-6)
 
 
 def test_figures_get_a_column_a_metric(made):

@@ -11,7 +11,8 @@ import torch
 import zdlib.losses.zoe_distill
 from zdlib.apps.command_line import main
 from zdlib.errors import ZDError
-from zdlib.losses.zoe_distill import ZoeDistillLoss, resize_to, silog_loss
+from zdlib.geometry import resize
+from zdlib.losses.zoe_distill import ZoeDistillLoss, silog_loss
 from zdlib.models.checkpoints import load_checkpoint
 from zdlib.models.depth_model import Convention
 from zdlib.models.factory import load_depth_model
@@ -196,7 +197,7 @@ def without_mean(prediction, target, mask):
 @pytest.mark.parametrize("loss", [without_mask, without_mean])
 def test_without_a_part_of_the_loss_they_are_not(profile, paths, monkeypatch, loss):
     monkeypatch.setattr(
-        zdlib.losses.zoe_distill, "silog_loss", lambda p, t, m: loss(resize_to(p, (t.shape[-2], t.shape[-1])), t, m)
+        zdlib.losses.zoe_distill, "silog_loss", lambda p, t, m: loss(resize(p, (t.shape[-2], t.shape[-1])), t, m)
     )
     assert deviation(ten_steps(profile), paths) > 0.01
 

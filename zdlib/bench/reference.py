@@ -16,9 +16,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from zdlib.errors import ZDError
+from zdlib.geometry import resize
 from zdlib.models.encoders.timm import BeitEncoder, SwinEncoder, relative_position_index
 from zdlib.models.layers.dpt import DecoderFeatures, DPTDecoder, FusionBlock
-from zdlib.models.layers.tiling import resize
 from zdlib.models.zoe.log_binomial import binomial_basis
 from zdlib.models.zoe.network import ZoeDepth, network_size
 

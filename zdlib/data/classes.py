@@ -12,24 +12,8 @@ import pandas as pd
 from jaxtyping import UInt8, UInt16
 
 from zdlib.errors import ZDError
+from zdlib.labels import CLASS_NAMES as CLASS_NAMES  # beside its palette for who draws them
 
-CLASS_NAMES: tuple[str, ...] = (
-    "unlabelled",
-    "bed",
-    "books",
-    "ceiling",
-    "chair",
-    "floor",
-    "furniture",
-    "objects",
-    "picture",
-    "sofa",
-    "table",
-    "tv",
-    "wall",
-    "window",
-)
-N_CLASSES = len(CLASS_NAMES)
 N_RAW_CLASSES = 894
 
 # Large surfaces are muted, small classes saturated, neighbours in a room far apart in lightness.
@@ -67,16 +51,9 @@ def raw_names() -> tuple[str, ...]:
 
 
 @cache
-def nyu40_names() -> tuple[str, ...]:
-    """The 40 names; class i of the 40 is `nyu40_names()[i - 1]`."""
-    pairs = class_table()[["id40", "name40"]].drop_duplicates().sort_values("id40")
-    return tuple(pairs["name40"])
-
-
-@cache
-def _lookup(column: str) -> UInt8[np.ndarray, "895"]:
+def _lookup() -> UInt8[np.ndarray, "895"]:
     table = np.zeros(N_RAW_CLASSES + 1, np.uint8)
-    table[class_table()["id894"]] = class_table()[column]
+    table[class_table()["id894"]] = class_table()["id13"]
     table.setflags(write=False)
     return table
 
@@ -94,29 +71,16 @@ def raw_ids(names: list[str]) -> dict[str, int]:
     return {name: known[name] for name in names}
 
 
-def to_40(labels894: UInt16[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
-    """Raw label image -> class ids 0..40, 0 = unlabelled.
-
-    Raises:
-        ZDError: an id above 894.
-    """
-    return _map(labels894, "id40")
-
-
 def to_13(labels894: UInt16[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
     """Raw label image -> class ids 0..13 (`CLASS_NAMES`), 0 = unlabelled.
 
     Raises:
         ZDError: an id above 894.
     """
-    return _map(labels894, "id13")
-
-
-def _map(labels894: UInt16[np.ndarray, "h w"], column: str) -> UInt8[np.ndarray, "h w"]:
     highest = int(labels894.max(initial=0))
     if highest > N_RAW_CLASSES:
         raise ZDError(f"label {highest}: NYU's raw ids end at {N_RAW_CLASSES}: these labels are not in NYU's numbering")
-    return _lookup(column)[labels894]
+    return _lookup()[labels894]
 
 
 def colourise(labels: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:

@@ -33,7 +33,7 @@ from zdlib.data.sample import Frames, Reader, Sample
 from zdlib.data.sets.nyu import NYUReader
 from zdlib.errors import ZDError
 from zdlib.files import atomic_path, sha256
-from zdlib.source_closure import closure
+from zdlib.source_closure import fingerprint_of, fingerprints
 
 FORMAT = 2
 FIX = "pack again: zdlib data pack"
@@ -55,7 +55,7 @@ class Origin:
         depth: for NYU `raw` or `inpainted`; empty where there is no choice.
         source: name of the packed file or folder.
         sha256: of the packed file; empty for a folder.
-        code: SHA-256 over the source files of the reader, whose rules (units, classes) are packed with the frames.
+        code: fingerprint of the reader's source files, whose rules (units, classes) are packed with the frames.
     """
 
     data_set: str
@@ -142,12 +142,8 @@ def _group(number: int) -> str:
 
 
 def _code_of(reader: type) -> str:
-    """SHA-256 over a reader's module and the library files it needs."""
-    root, module = Path(__file__).resolve().parents[2], Path(inspect.getfile(reader))
-    digest = hashlib.sha256()
-    for path in [module, *(root / path for path in closure(module, root))]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    """Fingerprint of a reader's module and of the library files it needs."""
+    return fingerprint_of(fingerprints(Path(inspect.getfile(reader))))
 
 
 class PackedReader(Frames[Sample]):

@@ -14,9 +14,9 @@ import pandas as pd
 from jaxtyping import Bool, Float32, Float64, Int64, Integer, UInt8
 from tqdm import tqdm
 
-from zdlib.data.classes import CLASS_NAMES, N_CLASSES
 from zdlib.data.sample import Reader, Sample
 from zdlib.errors import ZDError
+from zdlib.labels import CLASS_NAMES, N_CLASSES
 from zdlib.metrics import protocols
 from zdlib.metrics.depth import METRICS, depth_metrics, distance_bins, group_metrics, group_sums
 from zdlib.metrics.intervals import bootstrap_groups, bootstrap_segmentation, interval_ends

@@ -1,15 +1,8 @@
-"""Losses beyond the paper's: relative depth, depth edges, softmax segmentation, and learnt task weights.
-
-The recipes use none of them; they are here to be compared with. Relative losses compare images up to a scale and a
-shift, each image with its own, usually on inverse depth.
-"""
+"""Losses of relative depth: each image is compared up to a scale and a shift of its own, usually as inverse depth."""
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64
-from torch import Tensor, nn
-
-from zdlib.losses.zoe_distill import VOID, resize_to
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 Map = Float[Tensor, "b 1 h w"]
 Mask = Bool[Tensor, "b 1 h w"]
@@ -73,88 +66,3 @@ def gradient_matching_loss(prediction: Map, target: Map, mask: Mask, scales: int
         dy = (d[..., 1:, :] - d[..., :-1, :]).abs() * (m[..., 1:, :] & m[..., :-1, :])
         total = total + (dx.sum() + dy.sum()) / m.sum().clamp(min=1)
     return total
-
-
-def gradient_loss(prediction: Map, target: Map, mask: Mask) -> Float[Tensor, ""]:
-    """Mean absolute difference of the depth gradients' squared magnitudes, plus that of their angles.
-
-    ZoeDepth's optional loss (`w_grad`, 0 in its published configurations). With g = (∂x, ∂y) from backward differences:
-    magnitude ∂x² + ∂y², angle atan(∂y / (∂x + 1e-10)); where the pixel and its left and upper neighbours are valid.
-
-    Args:
-        prediction: depth, brought to the target's size by the caller.
-        target: ground truth, same unit.
-        mask: True where the target is valid; at least one pixel with both neighbours.
-    """
-    valid = mask[..., 1:, 1:] & mask[..., 1:, :-1] & mask[..., :-1, 1:]
-    magnitude, angle = _polar_gradient(prediction)
-    true_magnitude, true_angle = _polar_gradient(target)
-    return F.l1_loss(magnitude[valid], true_magnitude[valid]) + F.l1_loss(angle[valid], true_angle[valid])
-
-
-def _polar_gradient(x: Map) -> tuple[Float[Tensor, "b 1 h2 w2"], Float[Tensor, "b 1 h2 w2"]]:
-    dx = x[..., 1:, 1:] - x[..., 1:, :-1]
-    dy = x[..., 1:, 1:] - x[..., :-1, 1:]
-    return dx.square() + dy.square(), torch.atan(dy / (dx + 1e-10))
-
-
-def cross_entropy_loss(
-    logits: Float[Tensor, "b c _ _"],
-    labels: Int64[Tensor, "b h w"],
-    class_weights: Float[Tensor, " c"] | None = None,
-    ignore_void: bool = True,
-) -> Float[Tensor, ""]:
-    """Softmax cross-entropy, averaged with the classes' weights over the taught pixels; 0 if there is none.
-
-    What the original's README says its segmentation does (its code takes the sigmoid of every class).
-
-    Args:
-        logits: brought to the labels' size.
-        labels: class ids below c.
-        class_weights: for instance `median_frequency_weights`; None = 1.
-        ignore_void: leave unlabelled pixels (class 0) out.
-    """
-    logits = resize_to(logits, (labels.shape[-2], labels.shape[-1]))
-    weights = logits.new_ones(logits.shape[1]) if class_weights is None else class_weights
-    taught = weights[labels] * (labels != VOID if ignore_void else 1)
-    losses = F.cross_entropy(logits, labels, reduction="none")
-    return (losses * taught).sum() / taught.sum().clamp(min=torch.finfo(taught.dtype).tiny)
-
-
-def median_frequency_weights(pixels: Int64[Tensor, "images c"]) -> Float[Tensor, " c"]:
-    """Weight of each class: the median of the classes' frequencies, divided by its own; 0 for a class never seen.
-
-    A class' frequency is its share of the pixels of those images that have it. Source: Eigen and Fergus, "Predicting
-    depth, surface normals and semantic labels", ICCV 2015, section 4.3.
-
-    Args:
-        pixels: number of pixels of each class in each image.
-    """
-    count = pixels.double()
-    where = (count > 0) * count.sum(1, keepdim=True)
-    frequency = count.sum(0) / where.sum(0).clamp(min=1)
-    seen = frequency > 0
-    weights = torch.where(seen, frequency[seen].quantile(0.5) / frequency.clamp(min=1e-12), 0)
-    return weights.float()
-
-
-class UncertaintyWeights(nn.Module):
-    """Learns the weights of tasks: Σ exp(−s)·L·(½ for regression, 1 for classification) + ½ s, s = ln σ² of each task.
-
-    Source: Kendall, Gal and Cipolla, "Multi-task learning using uncertainty to weigh losses", CVPR 2018, eqs. 7 and 10.
-    Derived for likelihoods; for SILog and Dice it is a rule of thumb.
-
-    Args:
-        regression: for each task whether it is a regression.
-    """
-
-    factor: Tensor
-
-    def __init__(self, regression: tuple[bool, ...]):
-        super().__init__()
-        self.log_variance = nn.Parameter(torch.zeros(len(regression)))
-        self.register_buffer("factor", torch.tensor([0.5 if r else 1.0 for r in regression]), persistent=False)
-
-    def forward(self, losses: Float[Tensor, " tasks"]) -> Float[Tensor, ""]:
-        """The weighted total of the tasks' losses."""
-        return (self.factor * torch.exp(-self.log_variance) * losses + 0.5 * self.log_variance).sum()

@@ -11,16 +11,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from zdlib.distributed import sum_over_processes
+from zdlib.geometry import resize
+from zdlib.labels import VOID
 from zdlib.recipes import Recipe
-
-VOID = 0  # class id of unlabelled pixels
-
-
-def resize_to(values: Float[Tensor, "b c _ _"], size: tuple[int, int]) -> Float[Tensor, "b c h w"]:
-    """Bilinear resize with aligned corners, ZoeDepth's rule for bringing a prediction to its target's size."""
-    if values.shape[-2:] == size:
-        return values
-    return F.interpolate(values, size, mode="bilinear", align_corners=True)
 
 
 def silog_loss(
@@ -38,7 +31,7 @@ def silog_loss(
         target: ground-truth depth, same unit.
         mask: True where the target is valid; at least two pixels.
     """
-    prediction = resize_to(prediction, (target.shape[-2], target.shape[-1]))
+    prediction = resize(prediction, (target.shape[-2], target.shape[-1]))
     # Sums under the mask, not g[mask]: picking pixels costs three times as much, and a GPU has to report their number.
     g = torch.where(mask, torch.log(prediction + 1e-7) - torch.log(target + 1e-7), 0)
     n = sum_over_processes(mask.sum())
@@ -70,7 +63,7 @@ class SegmentationLosses(nn.Module):
         self, logits: Float[Tensor, "b c _ _"], labels: Int64[Tensor, "b h w"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Dice and focal loss; `labels` are class ids below c, the logits are brought to their size."""
-        logits = resize_to(logits, (labels.shape[-2], labels.shape[-1])).flatten(2)  # b c n
+        logits = resize(logits, (labels.shape[-2], labels.shape[-1])).flatten(2)  # b c n
         ids = labels.flatten(1)[:, None]  # b 1 n
         taught = torch.ones_like(ids, dtype=torch.bool) if self.void == "class" else ids != VOID  # b 1 n
         weight = taught.to(logits.dtype)

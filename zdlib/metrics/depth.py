@@ -13,7 +13,7 @@ Nothing here crops, clamps, resizes or rescales: that is a protocol's business (
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -208,17 +208,3 @@ def distance_bins(
     The result is meant as `groups` of `group_sums`, which leaves out the pixels outside.
     """
     return np.searchsorted(np.asarray(edges, dtype=np.float64), gt, side="left") - 1
-
-
-def improvement(reference: Mapping[str, float], target: Mapping[str, float]) -> dict[str, float]:
-    """Relative improvement of `target` over `reference` for each metric both have, and their mean `mri`.
-
-    (r − t)/r where lower is better, (t − r)/r where higher is (ZoeDepth: mRI; averaged over the metrics it is
-    mRIθ, and the mean of one metric's values over data sets is mRI_D). The signed `log_bias` is left out.
-    """
-    shared = [name for name in reference if name in target and name in METRICS and name != "log_bias"]
-    gains = {
-        name: (target[name] - reference[name]) / reference[name] * (1 if name in HIGHER_IS_BETTER else -1)
-        for name in shared
-    }
-    return {**gains, "mri": sum(gains.values()) / len(gains) if gains else math.nan}

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64
+from scipy import stats
 
 from zdlib.errors import ZDError
 from zdlib.metrics.depth import GROUP_COLUMNS, METRICS, group_metrics
 from zdlib.metrics.segmentation import segmentation_metrics
 
 RESAMPLES = 2000
-PERMUTATIONS = 10_000
-_EXACT_UP_TO = 13  # clusters: 2¹³ sign patterns are fewer than PERMUTATIONS
+PERMUTATIONS = 10_000  # all sign patterns of up to 13 values
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,7 @@ def paired_difference(
 ) -> Difference:
     """The mean of `second` − `first` over the same images, its interval, and a test of whether it is zero.
 
-    If the models were alike, the sign of each cluster's summed difference would be arbitrary: the test compares the
-    observed total with those under random signs (all sign patterns where they are few, else 10,000).
+    If the models were alike, the sign of each cluster's summed difference would be arbitrary (`sign_flip_test`).
 
     Args:
         first: one value an image.
@@ -161,18 +160,30 @@ def paired_difference(
     differences = second - first
     interval = bootstrap_mean(differences, clusters, rng, level)
     totals = np.bincount(_members(clusters, len(differences)), differences)
-    n = len(totals)
-    if n < 2:
-        return Difference(interval, float("nan"))
-    if n <= _EXACT_UP_TO:
-        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-        extra = 0  # the observed pattern is among them
-    else:
-        signs = 1 - 2 * rng.integers(0, 2, (PERMUTATIONS, n))
-        extra = 1
-    # Rounding must not decide whether a pattern as extreme as the observed one counts.
-    as_extreme = np.abs(signs @ totals) >= abs(totals.sum()) - 1e-12 * np.abs(totals).sum()
-    return Difference(interval, float((as_extreme.sum() + extra) / (len(signs) + extra)))
+    return Difference(interval, sign_flip_test(totals, rng) if len(totals) > 1 else float("nan"))
+
+
+def sign_flip_test(differences: Float64[np.ndarray, " n"], rng: np.random.Generator) -> float:
+    """Two-sided p-value of the hypothesis that the sign of every difference is arbitrary.
+
+    The share of sign patterns whose sum is as far from zero as the observed one: of all patterns where there are no
+    more than `PERMUTATIONS`, else of as many random ones. Of n differences it cannot be smaller than 2 / 2ⁿ: five can
+    never reach 0.05.
+
+    Args:
+        differences: at least two.
+        rng: where random patterns are drawn from.
+    """
+    scale = float(np.abs(differences).sum()) or 1.0
+
+    def distance(values: np.ndarray, axis: int) -> np.ndarray | np.float64:
+        # Rounding must not decide whether a pattern as extreme as the observed one counts.
+        return np.round(np.abs(values.sum(axis)) / scale, 12)
+
+    test = stats.permutation_test(
+        (differences,), distance, permutation_type="samples", n_resamples=PERMUTATIONS, alternative="greater", rng=rng
+    )
+    return float(test.pvalue)
 
 
 def image_intervals(

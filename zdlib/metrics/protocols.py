@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, Int64
 
+from zdlib import geometry
 from zdlib.data.sample import Sample
 from zdlib.errors import ZDError
 
@@ -218,7 +218,7 @@ def resize(
     if depth.shape == tuple(size):
         return depth
     tensor = torch.from_numpy(np.ascontiguousarray(depth))[None, None]
-    return F.interpolate(tensor, size=tuple(size), mode="bilinear", align_corners=align_corners)[0, 0].numpy()
+    return geometry.resize(tensor, size, align_corners)[0, 0].numpy()
 
 
 _ZOEDEPTH = "ZoeDepth (Bhat et al., 2023), Tables 1 and 7, and its evaluation code"

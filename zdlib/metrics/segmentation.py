@@ -9,9 +9,7 @@ import math
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
-from zdlib.data.classes import CLASS_NAMES, N_CLASSES
-
-VOID = 0
+from zdlib.labels import CLASS_NAMES, N_CLASSES, VOID
 
 
 def confusion_matrix(pred: UInt8[np.ndarray, "h w"], labels: UInt8[np.ndarray, "h w"]) -> Int64[np.ndarray, "14 14"]:

@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from zdlib.data.sets.nyu import CONTIGUOUS_TRAIN, NYU_FRAMES
 from zdlib.metrics.as_text import HEADERS
 from zdlib.metrics.depth import HIGHER_IS_BETTER
 from zdlib.paper.figures import COLOURS, GREY, STYLE, WIDTH, new_figure
-from zdlib.paper.original import N_LABELLED, N_TRAINED, implied_by_ratio
+from zdlib.paper.original import implied_by_ratio
 
 BETTER, WORSE, MARK = COLOURS[0], COLOURS[1], COLOURS[2]
 
@@ -94,14 +95,17 @@ def implied_by_overfitting(
     ratios = np.linspace(1, np.nanmax([largest, *(1.1 * ratio for ratio in measured.values())]), 200)
     figure = new_figure(WIDTH, 2.8)
     grid = np.atleast_1d(figure.subplots(1, len(reported)))
-    held_out_name, trained_name = f"the {N_LABELLED - N_TRAINED} held-out frames", f"the {N_TRAINED} trained frames"
+    held_out_name, trained_name = (
+        f"the {NYU_FRAMES - CONTIGUOUS_TRAIN} held-out frames",
+        f"the {CONTIGUOUS_TRAIN} trained frames",
+    )
     for axes, (metric, value) in zip(grid, reported.items(), strict=True):
         higher = metric in HIGHER_IS_BETTER
         errors = np.array([implied_by_ratio(1 - value if higher else value, ratio) for ratio in ratios])
         trained, held_out = (1 - errors if higher else errors).T
         axes.plot(ratios, held_out, color=BETTER, label=held_out_name)
         axes.plot(ratios, trained, "--", color=BETTER, label=trained_name)
-        axes.axhline(value, color=WORSE, linewidth=1.0, label=f"reported over all {N_LABELLED}")
+        axes.axhline(value, color=WORSE, linewidth=1.0, label=f"reported over all {NYU_FRAMES}")
         axes.axhline(quoted[metric], color=GREY, linestyle=":", label=quoted_name)
         axes.axvline(measured[metric], color=MARK, linestyle="-.", label=measured_name)
         axes.set_xlabel("error: held-out / trained")

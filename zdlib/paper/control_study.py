@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
+from statsmodels.stats.power import TTestPower
 
 from zdlib.config import Profile, StudyConfig
 from zdlib.errors import ZDError
+from zdlib.metrics.intervals import sign_flip_test
 from zdlib.paths import RunPaths
 
 
@@ -38,7 +40,7 @@ def compare_arms(scores: pd.DataFrame, first: str, second: str, level: float = 0
     Returns:
         One row a `data, where, metric`, the data sets in the scores' order: `seeds`, the means `first` and `second`,
         their `difference` (second - first) with `difference_low` and `difference_high` (Student's t over seeds), its
-        standard deviation `sd` over seeds, and `p_value` (`sign_flip_test`).
+        standard deviation `sd` over seeds, and `p_value` (`zdlib.metrics.intervals.sign_flip_test`).
 
     Raises:
         ZDError: fewer than two seeds in common.
@@ -66,7 +68,7 @@ def compare_arms(scores: pd.DataFrame, first: str, second: str, level: float = 0
                 "difference_low": mean - half,
                 "difference_high": mean + half,
                 "sd": sd,
-                "p_value": sign_flip_test(differences),
+                "p_value": sign_flip_test(differences, np.random.default_rng(0)),
             }
         )
     return pd.DataFrame(rows)
@@ -116,31 +118,13 @@ def in_words(row: Mapping[str, Any], higher_is_better: bool) -> str:
     return "better" if (row["difference"] > 0) == higher_is_better else "worse"
 
 
-def sign_flip_test(differences: np.ndarray) -> float:
-    """Share of all sign patterns whose sum is as far from zero as the observed one (two-sided, exact).
-
-    With n pairs it cannot be smaller than 2 / 2ⁿ: five pairs can never reach 0.05.
-    """
-    n = len(differences)
-    signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-    slack = 1e-12 * np.abs(differences).sum()
-    return float((np.abs(signs @ differences) >= abs(differences.sum()) - slack).mean())
-
-
 def detectable_difference(sd: float, pairs: Sequence[int], power: float = 0.8, level: float = 0.95) -> pd.DataFrame:
     """The smallest true mean difference that so many pairs find with that power, for a standard deviation of pairs.
 
-    Solved from the noncentral t distribution of the paired t-test. Columns `pairs`, `detectable`.
+    Of the paired t-test, two-sided. Columns `pairs`, `detectable`.
     """
-    rows = []
-    for n in pairs:
-        critical = stats.t.ppf((1 + level) / 2, n - 1)
-        low, high = 0.0, 100.0  # in units of sd / √n
-        for _ in range(60):
-            middle = (low + high) / 2
-            found = stats.nct.sf(critical, n - 1, middle) + stats.nct.cdf(-critical, n - 1, middle)
-            low, high = (middle, high) if found < power else (low, middle)
-        rows.append({"pairs": n, "detectable": high * sd / np.sqrt(n)})
+    solve = TTestPower().solve_power
+    rows = [{"pairs": n, "detectable": sd * float(solve(nobs=n, alpha=1 - level, power=power))} for n in pairs]
     return pd.DataFrame(rows)
 
 

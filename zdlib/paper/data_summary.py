@@ -7,8 +7,8 @@ import pandas as pd
 from jaxtyping import Float64, Int64
 from tqdm import tqdm
 
-from zdlib.data.classes import CLASS_NAMES, N_CLASSES
 from zdlib.data.sets.nyu import NYUReader, Splits, contiguous_split
+from zdlib.labels import CLASS_NAMES, N_CLASSES
 from zdlib.paper.original import vanishing_pixels
 
 BIN_EDGES: Float64[np.ndarray, " edges"] = np.linspace(0, 10, 101)

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from zdlib.config import Profile
-from zdlib.data.classes import CLASS_NAMES
 from zdlib.data.sets.ibims import IBimsReader
+from zdlib.data.sets.nyu import NYU_FRAMES, OFFICIAL_TEST
 from zdlib.errors import ZDError
 from zdlib.evaluate.baselines import baseline_maps
 from zdlib.evaluate.ibims import evaluate_ibims
@@ -27,12 +27,13 @@ from zdlib.evaluate.judge import (
     summarise,
 )
 from zdlib.files import sha256, write_csv
+from zdlib.labels import CLASS_NAMES
 from zdlib.metrics import protocols
 from zdlib.metrics.ibims import DISTANCE_EDGES
 from zdlib.metrics.intervals import compare, image_intervals, interval_ends
 from zdlib.models.inspection import count_parameters
 from zdlib.paper import published
-from zdlib.paper.original import N_LABELLED, trained_share
+from zdlib.paper.original import trained_share
 from zdlib.paper.trained_runs import NYUData, inference, load_run, open_nyu, predict_run
 from zdlib.paths import RunPaths, resolve
 
@@ -41,7 +42,12 @@ IBIMS_PROTOCOLS = ("ibims/zoedepth", "ibims/published")
 TABLE_METRICS = ("delta1", "delta2", "delta3", "abs_rel", "rmse", "log10")
 # What captions and rows call the two real data sets.
 NYU, IBIMS = "NYU Depth v2", "iBims-1"
-_TEST_FRAMES = {"nyu/standard": 654, "nyu/published": N_LABELLED, "ibims/zoedepth": 100, "ibims/published": 100}
+_TEST_FRAMES = {
+    "nyu/standard": OFFICIAL_TEST,
+    "nyu/published": NYU_FRAMES,
+    "ibims/zoedepth": 100,
+    "ibims/published": 100,
+}
 
 
 @dataclass(frozen=True)

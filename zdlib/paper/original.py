@@ -11,19 +11,19 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
+from zdlib.data.sets.nyu import CONTIGUOUS_TRAIN as N_TRAINED
+from zdlib.data.sets.nyu import NYU_FRAMES as N_LABELLED
 from zdlib.data.sets.nyu import official_parts
 from zdlib.metrics.depth import HIGHER_IS_BETTER
-
-N_LABELLED = 1449  # frames of nyu_depth_v2_labeled.mat
-N_TRAINED = 1158  # the original trains on frames 0..1157
 
 
 def split_overlap() -> pd.DataFrame:
     """The contiguous split of the original against the official one: number of frames in each cell, with totals."""
     parts = official_parts()
-    original = np.where(parts.index < N_TRAINED, "trained on (0–1157)", "held out (1158–1448)")
+    trained, held_out = f"trained on (0–{N_TRAINED - 1})", f"held out ({N_TRAINED}–{N_LABELLED - 1})"
+    original = np.where(parts.index < N_TRAINED, trained, held_out)
     counts = pd.crosstab(original, parts.to_numpy())
-    counts = counts.loc[["trained on (0–1157)", "held out (1158–1448)"], ["train", "test"]]
+    counts = counts.loc[[trained, held_out], ["train", "test"]]
     counts.loc["all"] = counts.sum()
     counts["all"] = counts.sum(axis=1)
     counts.columns = pd.Index(["official train", "official test", "all"])

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from zdlib.data.sets.nyu import official_parts
+from zdlib.data.sets.nyu import CONTIGUOUS_TRAIN, NYU_FRAMES, official_parts
 from zdlib.paper.figures import COLOURS, GREY, STYLE, WIDTH, new_figure
-from zdlib.paper.original import N_LABELLED, N_TRAINED, held_out_value
+from zdlib.paper.original import held_out_value
 
-BLUE, ORANGE, GREEN, RED = COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[3]
+BLUE, ORANGE, GREEN = COLOURS[:3]
 LINES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v")
 
@@ -28,7 +28,7 @@ def split_strip() -> Figure:
     figure = new_figure(WIDTH, 1.35)
     axes = figure.subplots()
     official = parts == "test"
-    trained = np.arange(N_LABELLED) < N_TRAINED
+    trained = np.arange(NYU_FRAMES) < CONTIGUOUS_TRAIN
     colours = {
         "train": mpl.colors.to_rgb("#b9cfe4"),
         "test": mpl.colors.to_rgb(BLUE),
@@ -37,10 +37,10 @@ def split_strip() -> Figure:
     top = np.where(official[:, None], colours["test"], colours["train"])
     bottom = np.where(trained[:, None], colours["train"], colours["test"])
     bottom[trained & official] = colours["leak"]
-    axes.imshow(np.stack([top, bottom]), aspect="auto", interpolation="nearest", extent=(0, N_LABELLED, 0, 2))
+    axes.imshow(np.stack([top, bottom]), aspect="auto", interpolation="nearest", extent=(0, NYU_FRAMES, 0, 2))
     axes.axhline(1, color="white", linewidth=3)
     axes.set_yticks([1.5, 0.5], ["official", "original"])
-    axes.set_xticks([0, 300, 600, 900, N_TRAINED, N_LABELLED])
+    axes.set_xticks([0, 300, 600, 900, CONTIGUOUS_TRAIN, NYU_FRAMES])
     axes.set_xlabel("frame of nyu_depth_v2_labeled.mat")
     axes.grid(False)
     axes.tick_params(axis="y", length=0)
@@ -66,8 +66,8 @@ def held_out_lines(reported: Mapping[str, float], trained: Mapping[str, Float64[
         assumed = trained[metric]
         axes.plot(assumed, [held_out_value(value, t) for t in assumed], color=BLUE)
         axes.axhline(value, color=ORANGE, linestyle="--", label=f"reported over all frames: {value:.3f}")
-        axes.set_xlabel(f"assumed {metric} on the {N_TRAINED} trained frames")
-        axes.set_ylabel(f"implied on the {N_LABELLED - N_TRAINED}")
+        axes.set_xlabel(f"assumed {metric} on the {CONTIGUOUS_TRAIN} trained frames")
+        axes.set_ylabel(f"implied on the {NYU_FRAMES - CONTIGUOUS_TRAIN}")
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.legend(loc="best")
     return figure

@@ -25,7 +25,7 @@ from torch.utils.data import default_collate
 
 from zdlib.config import Profile, RunConfig, load_profile
 from zdlib.data.sample import Sample
-from zdlib.data.sets.nyu import CONTIGUOUS_TRAIN, NYU_FRAMES, NYUReader, Splits
+from zdlib.data.sets.nyu import CONTIGUOUS_TRAIN, NYU_FRAMES, OFFICIAL_TEST, OFFICIAL_TRAIN, NYUReader, Splits
 from zdlib.data.splits import split_frames
 from zdlib.errors import ZDError
 from zdlib.models.memory import keep_freed_memory
@@ -40,7 +40,6 @@ from zdlib.train.split import frame_roles
 from zdlib.train.step import chosen_precision, make_trainer
 from zdlib.train.training_set import TrainingSet
 
-OFFICIAL_TRAIN, OFFICIAL_TEST = 795, 654
 GIBIBYTE = 1024**3
 KILLED = -9
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from zdlib.colours import depth_picture, far_limit
 from zdlib.distributed import gather
-from zdlib.losses.zoe_distill import resize_to
+from zdlib.geometry import resize
 
 PICTURES = 4  # selection frames that every validation shows
 HEIGHT = 240  # pixels of such a picture at most: it is kept once a validation
@@ -134,7 +134,7 @@ def picture_row(
         prediction: metres.
         valid: where the target is; the rest of it is grey.
     """
-    seen = resize_to(image[None].float(), (target.shape[0], target.shape[1]))[0].movedim(0, -1).numpy()
+    seen = resize(image[None].float(), (target.shape[0], target.shape[1]))[0].movedim(0, -1).numpy()
     far = far_limit([np.where(valid, target, 0)])
     pictures = [
         np.round(seen.clip(0, 1) * 255).astype(np.uint8),

@@ -21,7 +21,7 @@ from zdlib.config import Profile, RunConfig, TrainConfig
 from zdlib.distributed import gather, largest, processes
 from zdlib.errors import ZDError
 from zdlib.files import atomic_path, write_csv
-from zdlib.losses.zoe_distill import resize_to
+from zdlib.geometry import resize
 from zdlib.metrics.depth import depth_metrics
 from zdlib.models.checkpoints import save_checkpoint
 from zdlib.models.depth_model import Convention, Inference
@@ -289,7 +289,7 @@ def validate(
     for number, batch in enumerate(DataLoader(frames, batch_sampler=batches[first::every])):
         images = batch["image"].to(device, memory_format=torch.channels_last) * recipe.selection_input_range
         predicted = depth_model.depth(images, Inference(flip=False)).cpu()
-        predicted = resize_to(predicted, (batch["depth"].shape[-2], batch["depth"].shape[-1])).clamp(low, high)
+        predicted = resize(predicted, (batch["depth"].shape[-2], batch["depth"].shape[-1])).clamp(low, high)
         for place, (prediction, target, mask) in enumerate(
             zip(predicted, batch["depth"], batch["mask"], strict=True), start=(first + number * every) * batch_size
         ):

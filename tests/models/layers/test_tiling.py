@@ -6,9 +6,10 @@ from tiny_models import ENCODERS, tiny_model
 from torch import nn
 
 from zdlib.config import ModelConfig
+from zdlib.geometry import resize
 from zdlib.models.factory import build_model
 from zdlib.models.layers import tiling
-from zdlib.models.layers.tiling import resize, resize_rows, resized_convolution
+from zdlib.models.layers.tiling import resize_rows, resized_convolution
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (1, 4), (12, 3)])

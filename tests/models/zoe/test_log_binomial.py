@@ -1,6 +1,6 @@
 import torch
 
-from zdlib.models.layers.tiling import resize
+from zdlib.geometry import resize
 from zdlib.models.zoe.log_binomial import _MeanBin, binomial_basis, log_binomial_depth
 
 

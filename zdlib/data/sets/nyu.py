@@ -33,8 +33,9 @@ _SPLITS = (
 _OFFICIAL_PARTS = Path(__file__).parents[1] / "nyu_splits.csv"
 SPLIT_ARGUMENT = named_in_profile("the split of set nyu under data")
 
-# The original repository trains on the first 1158 of NYU's 1449 frames.
-CONTIGUOUS_TRAIN, NYU_FRAMES = 1158, 1449
+NYU_FRAMES = 1449
+OFFICIAL_TRAIN, OFFICIAL_TEST = 795, 654  # frames of the official split
+CONTIGUOUS_TRAIN = 1158  # the original repository trains on the frames before this one
 
 # Colour camera of the aligned 480×640 frames (NYU's toolbox, camera_params.m, whose pixels count from 1).
 INTRINSICS: Float64[np.ndarray, "3 3"] = np.array(

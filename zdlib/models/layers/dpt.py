@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zdlib.models.layers.tiling import resize, resized_convolution
+from zdlib.geometry import resize
+from zdlib.models.layers.tiling import resized_convolution
 
 
 class DecoderFeatures(NamedTuple):

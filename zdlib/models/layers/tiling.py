@@ -11,13 +11,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from zdlib.geometry import resize
+
 LARGE = 2**22  # values of one image's map above which it is cut; smaller ones are faster whole
 _BAND = 2**19  # values in a band
-
-
-def resize(x: Float[Tensor, "b c h w"], size: tuple[int, ...]) -> Float[Tensor, "b c h2 w2"]:
-    """Bilinear, corners aligned, no antialiasing: the interpolation of the whole network."""
-    return x if x.shape[2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=True)
 
 
 def bands(x: Float[Tensor, "b _ _ _"], channels: int, size: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -6,9 +6,8 @@ from segmentation_models_pytorch.base.initialization import initialize_decoder, 
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 
+from zdlib.labels import N_CLASSES
 from zdlib.models.layers.dpt import DecoderFeatures
-
-N_CLASSES = 14  # NYU's 13 classes, and 0 for unlabelled
 
 
 class UNetHead(nn.Module):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from zdlib.models.layers.tiling import resize
+from zdlib.geometry import resize
 
 
 def log_binomial_depth(

@@ -8,8 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from zdlib.errors import ZDError
+from zdlib.geometry import resize
 from zdlib.models.layers.dpt import DecoderFeatures
-from zdlib.models.layers.tiling import bands, crop, in_bands, resize, resize_rows
+from zdlib.models.layers.tiling import bands, crop, in_bands, resize_rows
 from zdlib.models.memory import recomputed
 from zdlib.models.zoe.architecture import Architecture
 from zdlib.models.zoe.log_binomial import log_binomial_depth

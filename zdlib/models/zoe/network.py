@@ -7,9 +7,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from zdlib.errors import ZDError
+from zdlib.geometry import resize
 from zdlib.models.encoders.timm import build_encoder
 from zdlib.models.layers.dpt import DPTDecoder
-from zdlib.models.layers.tiling import resize
 from zdlib.models.layers.unet import UNetHead
 from zdlib.models.zoe.architecture import Architecture
 from zdlib.models.zoe.metric_bins import MetricBins
