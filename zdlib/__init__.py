@@ -17,7 +17,7 @@ _LAZY = {
     "depth_metrics": "zdlib.metrics.depth:depth_metrics",
     "list_models": "zdlib.models.registry:list_models",
     "load_profile": "zdlib.config:load_profile",
-    "predict": "zdlib.models.factory:predict",
+    "predict": "zdlib.evaluate.pictures:predict",
     "protocol": "zdlib.metrics.protocols:get",
 }
 

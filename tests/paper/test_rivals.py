@@ -1,12 +1,18 @@
 """The networks of other papers run, and have the sizes that their papers state."""
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zdlib.data.sample import Sample
+from zdlib.evaluate.judge import evaluate_depth
+from zdlib.metrics import protocols
+from zdlib.models.depth_model import Convention, Inference
 from zdlib.models.inspection import count_parameters
-from zdlib.paper.rivals import AdaBins, NeWCRFs
+from zdlib.paper.rivals import AdaBins, AdaBinsModel, NeWCRFs, NeWCRFsModel
 from zdlib.paper.rivals.adabins import MiniViT
 from zdlib.paper.rivals.newcrfs import WindowCRF, neighbours, unwindows, windows
 
@@ -54,6 +60,46 @@ def test_newcrfs_runs():
     assert depth.shape == (1, 1, 64, 96)
     assert depth.isfinite().all()
     assert depth.std() > 0
+
+
+@pytest.fixture(params=["AdaBins", "NeWCRFs"])
+def rival(request):
+    torch.manual_seed(0)
+    if request.param == "AdaBins":
+        return AdaBinsModel(AdaBins((64, 96), n_bins=16, kernels=4).eval())
+    return NeWCRFsModel(NeWCRFs((64, 96), encoder="swin_tiny_patch4_window7_224").eval())
+
+
+def odd_pictures(count):
+    return list(np.random.default_rng(0).integers(0, 256, (count, 51, 77, 3), dtype=np.uint8))
+
+
+def test_a_rival_predicts_a_picture_of_odd_size(rival):
+    """Stretched to its size, normalised, predicted with its mirror image, back at the picture's size, in metres."""
+    (picture,) = odd_pictures(1)
+    x = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
+    x = F.interpolate(x, (64, 96), mode="bilinear", align_corners=True)
+    x = (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    with torch.inference_mode():
+        straight, mirrored = rival.network(x), rival.network(x.flip(3)).flip(3)
+        expected = F.interpolate((straight + mirrored) / 2, (51, 77), mode="bicubic")[0, 0].numpy()
+    found = rival(picture, Inference(full_size=True))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert expected.std() > 1e-3
+    assert rival(picture).shape == (51, 77)  # with ZoeDepth's border
+    rival.convention = Convention(metres_per_unit=100.0)
+    np.testing.assert_allclose(rival(picture, Inference(full_size=True)), 100 * found, rtol=1e-5)
+
+
+def test_a_rival_is_judged_as_ours_are(rival):
+    pictures = odd_pictures(3)
+    truth = [Sample(str(i), picture, np.full((51, 77), 3, np.float32)) for i, picture in enumerate(pictures)]
+    maps = list(rival.predict(pictures, Inference(batch_size=2)))
+    assert [map_.shape for map_ in maps] == [(64, 96)] * 3
+    scores = evaluate_depth(maps, truth, range(3), protocols.get("ibims/published"))
+    assert (scores["pixels"] > 3000).all()
+    middle = [map_[8:-8, 8:-8].mean() for map_ in maps]
+    np.testing.assert_allclose(scores["abs_rel"], np.abs(np.array(middle) - 3) / 3, rtol=0.1)
 
 
 @settings(max_examples=20, deadline=None)

@@ -3,14 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
 
 from zdlib.config import ModelConfig
 from zdlib.errors import ZDError
 from zdlib.models.checkpoints import identify, load_checkpoint, load_weights, stored_convention
-from zdlib.models.depth_model import AS_ZOEDEPTH, Inference
 from zdlib.models.registry import architecture
 from zdlib.models.zoe.architecture import Architecture
 from zdlib.models.zoe.depth_model import ZoeDepthModel
@@ -80,22 +77,3 @@ def load_depth_model(
         reason = str(error).splitlines()[0]
         raise ZDError(f"--device {device}: cannot be used ({reason}): use cpu or cuda:0") from error
     return ZoeDepthModel(network, stored_convention(info, path), info)
-
-
-def predict(
-    picture: UInt8[np.ndarray, "h w 3"], weights: str | Path, options: Inference = AS_ZOEDEPTH
-) -> Float32[np.ndarray, "h w"]:
-    """Depth of one picture by a checkpoint, on the CPU; for several pictures, `load_depth_model` once.
-
-    Args:
-        picture: RGB.
-        weights: ours (`.safetensors`) or an official one (`.pt`).
-        options: how; by default as ZoeDepth's own inference, at the picture's size.
-
-    Returns:
-        Metres; of a checkpoint of relative depth, inverse depth of arbitrary scale and shift.
-
-    Raises:
-        ZDError: the file cannot be read, or the picture is too small.
-    """
-    return load_depth_model(weights)(picture, options)

@@ -15,6 +15,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from zdlib.models.depth_model import DepthModel
+from zdlib.models.layers.colours import imagenet
+from zdlib.models.layers.tiling import resize
+
 
 class UpBlock(nn.Module):
     """Upsample to the skip connection, join it, convolve twice."""
@@ -85,7 +89,7 @@ class AdaBins(nn.Module):
         max_depth: float = 10.0,
     ):
         super().__init__()
-        self.min_depth, self.max_depth = min_depth, max_depth
+        self.input_size, self.min_depth, self.max_depth = input_size, min_depth, max_depth
         self.encoder = timm.create_model("efficientnet_b5", num_classes=0)
         skips = [info["num_chs"] for info in self.encoder.feature_info[:-1]]  # 24, 40, 64, 176 at H/2 … H/16
         widths = [2048, 1024, 512, 256, 128]
@@ -109,3 +113,11 @@ class AdaBins(nn.Module):
         probabilities = self.output(maps).softmax(1)  # b N H/2 W/2
         depth = (probabilities * centres[:, :, None, None]).sum(1, keepdim=True)  # b 1 H/2 W/2
         return F.interpolate(depth, size=image.shape[2:], mode="bilinear", align_corners=True)
+
+
+class AdaBinsModel(DepthModel):
+    """AdaBins as a function from pictures to metres: at the size it was built for, with ImageNet's colours."""
+
+    def forward(self, images: Float[Tensor, "b 3 h w"], domain: int | None = None) -> Float[Tensor, "b 1 _ _"]:
+        """Any size is stretched to the network's, whose sides are multiples of 32."""
+        return self.network(imagenet(resize(images, self.network.input_size)))

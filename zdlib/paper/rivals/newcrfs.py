@@ -13,6 +13,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from zdlib.models.depth_model import DepthModel
+from zdlib.models.layers.colours import imagenet
+from zdlib.models.layers.tiling import resize
+
 WINDOW = 7
 
 
@@ -131,7 +135,7 @@ class NeWCRFs(nn.Module):
         encoder: str = "swin_large_patch4_window7_224",
     ):
         super().__init__()
-        self.max_depth = max_depth
+        self.input_size, self.max_depth = input_size, max_depth
         self.encoder = timm.create_model(encoder, img_size=input_size, num_classes=0)
         inputs = [info["num_chs"] for info in self.encoder.feature_info]  # 192, 384, 768, 1536
         widths, above = (128, 256, 512, 1024), (64, 128, 256, 512)  # above: a quarter of the coarser level's width
@@ -149,3 +153,11 @@ class NeWCRFs(nn.Module):
                 x = F.pixel_shuffle(x, 2)  # b c/4, of twice the resolution
         depth = torch.sigmoid(self.output(x)) * self.max_depth  # b 1 H/4 W/4
         return F.interpolate(depth, size=image.shape[2:], mode="bilinear", align_corners=True)
+
+
+class NeWCRFsModel(DepthModel):
+    """NeWCRFs as a function from pictures to metres: at the size it was built for, with ImageNet's colours."""
+
+    def forward(self, images: Float[Tensor, "b 3 h w"], domain: int | None = None) -> Float[Tensor, "b 1 _ _"]:
+        """Any size is stretched to the network's, for which its encoder's windows were laid out."""
+        return self.network(imagenet(resize(images, self.network.input_size)))

@@ -1,10 +1,11 @@
-"""What a network is built and loaded by."""
+"""One call from a picture to its depth."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tiny_models import tiny_model
 
 import zdlib
@@ -28,5 +29,11 @@ def test_predict_is_the_checkpoint_s_depth_model_applied_to_a_picture(tmp_path: 
         raw = network(torch.from_numpy(picture).permute(2, 0, 1)[None] / 255).metric_depth
     assert not np.array_equal(other, depth)
     assert other.mean() == pytest.approx(float(raw.mean()) * Convention().metres_per_unit, rel=0.05)
+    Image.fromarray(picture).save(tmp_path / "picture.png")
+    assert np.array_equal(zdlib.predict(str(tmp_path / "picture.png"), tmp_path / "a.safetensors"), depth)
     with pytest.raises(ZDError, match=r"b\.safetensors: no such file"):
         zdlib.predict(picture, tmp_path / "b.safetensors")
+    with pytest.raises(ZDError, match=r"none\.png: not a readable image .*: name an image file"):
+        zdlib.predict(tmp_path / "none.png", tmp_path / "a.safetensors")
+    with pytest.raises(ZDError, match="holds another model than zoe_swin2_t"):
+        zdlib.predict(picture, tmp_path / "a.safetensors", model="zoe_swin2_t")
