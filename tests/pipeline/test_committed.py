@@ -18,6 +18,10 @@ CODE = {
     "zdlib/a.py": "import numpy\nfrom zdlib import b\n",
     "zdlib/b.py": "VALUE = 1\n",
     "zdlib/paper/report.py": "import zdlib.b\n",
+    # What a profile names, and no import does.
+    "zdlib/data/sets/ibims.py": "",
+    "zdlib/data/sets/nyu.py": "",
+    "zdlib/train/methods/zoe_distill.py": "",
 }
 
 
@@ -86,6 +90,11 @@ def test_what_has_changed_is_named(checkout: Path, capsys: pytest.CaptureFixture
     said = capsys.readouterr().out
     assert "tiny: 3 of 3 steps are stale" in said
     assert "  03_training              stale: train.epochs: 1 → 2\n" in said
+
+
+def test_a_reader_counts_where_the_data_are_read(checkout: Path) -> None:
+    (checkout / "zdlib/data/sets/nyu.py").write_text("UNIT = 2\n")
+    assert reasons() == dict.fromkeys(("01_data_prep", "03_training"), ("zdlib/data/sets/nyu.py changed",))
 
 
 def test_a_changed_file_and_a_missing_record_are_named(checkout: Path) -> None:

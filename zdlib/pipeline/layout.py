@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zdlib.config import Profile, load_profile
+from zdlib.data.registry import data_set
 from zdlib.errors import ZDError
 from zdlib.paths import RunPaths, repo_root
 from zdlib.pipeline.saved import saved
@@ -166,18 +167,23 @@ class Layout:
         """
         if step not in self.steps:
             return []
-        source = self.source(step)
+        sections = set(SECTIONS.get(JOB if step in self.jobs else step, ()))
+        sources = [self.source(step), *(self._readers() if "data" in sections else ())]
         packs = {"__all__": {"packs"}}  # the same frames from another file
         unheeded = {"data": {"train": packs, "tests": packs}}
-        sections = set(SECTIONS.get(JOB if step in self.jobs else step, ()))
         values = self.profile.model_dump(mode="json", include=sections, exclude=unheeded)
         if step in self.jobs and self.profile.study is not None:
             values["run"] = self.profile.study.jobs()[self.jobs[step]].model_dump(mode="json")
         return [
-            *(f"file {name} {digest[:16]}" for name, digest in fingerprints(source, self.root).items()),
+            *(f"file {name} {digest[:16]}" for name, digest in fingerprints(sources, self.root).items()),
             *(f"value {name} {value}" for name, value in _flat(values)),
-            *(f"package {name} {version}" for name, version in packages(source, self.root).items()),
+            *(f"package {name} {version}" for name, version in packages(sources, self.root).items()),
         ]
+
+    def _readers(self) -> list[Path]:
+        """The files of the readers of the profile's data sets: named in the profile and in no import."""
+        entries = [*self.profile.data.train, *self.profile.data.tests]
+        return sorted({self.root / data_set(entry.set).file for entry in entries})
 
     def source(self, step: str) -> Path:
         """The file whose code a step runs.
