@@ -182,3 +182,27 @@ def test_train_explains_what_is_wrong_in_one_line(capsys, arguments, message):
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert message in error
+
+
+def test_help_has_the_commands_in_groups(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["--help"])
+    assert left.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: zdlib [-h] command ...\n")
+    words = [line.split()[0] if line.startswith("  ") else line for line in shown.splitlines()]
+    groups = words[words.index("train and evaluate:") :]
+    assert [word for word in groups if word] == [
+        *("train and evaluate:", "train", "score"),
+        *("use a network:", "predict", "convert", "info"),
+        *("data:", "data"),
+        *("measure:", "bench"),
+    ]
+
+
+@pytest.mark.parametrize("arguments", [[], ["moon"], ["data"]])
+def test_what_is_no_command_is_refused_with_the_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: zdlib ")

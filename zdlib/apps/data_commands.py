@@ -3,12 +3,14 @@
 import argparse
 from pathlib import Path
 
+from zdlib.apps.commands import Commands
 from zdlib.errors import ZDError
 
 
-def add_actions(parser: argparse.ArgumentParser) -> None:
-    """Add what `zdlib data` can do to its parser."""
-    actions = parser.add_subparsers(required=True, metavar="action")
+def add_parser(commands: Commands) -> None:
+    """Add the command to the program's."""
+    data = commands.add_parser("data", help="data sets on disk: which can be read, and is a copy sound")
+    actions = data.add_subparsers(required=True, metavar="action")
     known = actions.add_parser("list", help="names of the data sets, and the protocols they are judged by")
     known.set_defaults(run=_list)
     check = actions.add_parser(

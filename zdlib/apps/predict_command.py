@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from zdlib.apps.commands import Commands
 from zdlib.errors import ZDError
 from zdlib.files import write_bytes
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the program's parser."""
+def add_parser(commands: Commands) -> None:
+    """Add the command to the program's."""
     predict = commands.add_parser(
         "predict",
         help="metric depth of pictures",

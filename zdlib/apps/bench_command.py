@@ -1,0 +1,16 @@
+"""`zdlib bench`: the speed study."""
+
+from zdlib.apps.commands import Commands
+from zdlib.bench.__main__ import add_options, run
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command to the program's."""
+    timing = commands.add_parser(
+        "bench",
+        help="time and memory, side by side with other implementations",
+        description="Contestants with the same weights take turns in processes of their own; nothing is timed before "
+        "their answers agree. Writes results/bench/; needs transformers for one of the tables.",
+    )
+    add_options(timing)
+    timing.set_defaults(run=run)
