@@ -1,9 +1,11 @@
 """The notebooks keep the rules of the house: prose, parameters, a few calls; work lives in the library."""
 
 import ast
+import builtins
 import json
 import re
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 import pytest
@@ -54,7 +56,7 @@ def test_form(path):
     for cell in notebook.cells:
         assert cell.metadata in ({}, {"tags": ["parameters"]})
         if cell.cell_type == "code":
-            assert (cell.execution_count is None) == (not cell.outputs), "nbval asks for a count where there is output"
+            assert (cell.execution_count is None) == (not cell.outputs), "a count where there is output"
             assert bool(cell.outputs) == (CHECKED in cell.source), cell.source
 
 
@@ -109,3 +111,23 @@ def test_checked_cells_carry_their_output(path):
             text = json.dumps(cell.outputs)
             assert "Traceback" not in text
             assert "0x" not in text, "an address would differ at every run"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_name_is_defined(path):
+    """A renamed module or function is noticed here, not minutes into a run."""
+    tree = ast.parse("\n".join(code(path)))
+    imported: dict[str, object] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            exec(ast.unparse(node), imported)
+    defined, used = {*imported, *dir(builtins)}, set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)
+        elif isinstance(node, ast.arg | ast.FunctionDef):
+            defined.add(node.arg if isinstance(node, ast.arg) else node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            owner = imported.get(node.value.id)
+            assert not isinstance(owner, ModuleType) or hasattr(owner, node.attr), ast.unparse(node)
+    assert used <= defined
