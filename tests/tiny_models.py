@@ -14,6 +14,7 @@ from timm.models.swin_transformer import SwinTransformer  # isort: skip
 from timm.models.swin_transformer_v2 import SwinTransformerV2  # isort: skip
 
 NATIVE = 64  # input side of all three
+DEPTHS = (2, 2, 2, 2)  # blocks per stage of both Swins; every second one shifts its windows
 ENCODERS = ("beit_test_patch16_64", "swin_test_window2_64", "swinv2_test_window4_64")
 
 
@@ -25,13 +26,13 @@ def beit_test_patch16_64(pretrained: bool = False, **kwargs: object) -> Beit:
 
 @timm.models.register_model
 def swin_test_window2_64(pretrained: bool = False, **kwargs: object) -> SwinTransformer:
-    stages = {"depths": (2, 2, 2, 2), "num_heads": (1, 2, 4, 8)}
+    stages = {"depths": DEPTHS, "num_heads": (1, 2, 4, 8)}
     return SwinTransformer(img_size=NATIVE, embed_dim=16, window_size=2, num_classes=0, **stages)
 
 
 @timm.models.register_model
 def swinv2_test_window4_64(pretrained: bool = False, **kwargs: object) -> SwinTransformerV2:
-    stages = {"depths": (2, 2, 2, 2), "num_heads": (1, 2, 4, 8)}
+    stages = {"depths": DEPTHS, "num_heads": (1, 2, 4, 8)}
     return SwinTransformerV2(img_size=NATIVE, embed_dim=16, window_size=4, num_classes=0, **stages)
 
 

@@ -27,7 +27,7 @@ def class_shares(store: Store, split: str) -> dict[str, float]:
     counts = np.zeros(N_CLASSES, np.int64)
     for i, of_split in enumerate(store.splits):
         if of_split == split:
-            counts += np.bincount(to13[store[i].labels].ravel(), minlength=N_CLASSES)
+            counts += np.bincount(to13[store.labels(i)].ravel(), minlength=N_CLASSES)
     return {name: float(count / counts.sum()) for name, count in zip(CLASS_NAMES, counts, strict=True)}
 
 
@@ -36,7 +36,7 @@ def depth_summary(store: Store, split: str) -> dict[str, float]:
     near, far, pixels = [], [], []
     for i, of_split in enumerate(store.splits):
         if of_split == split:
-            depth = store[i].depth
+            depth = store.depth(i)
             valid = depth[depth > 0]
             near.append(float(np.percentile(valid, 1)))
             far.append(float(valid.max()))

@@ -70,16 +70,22 @@ def test_every_block_matters_to_the_weights_that_are_timed(encoder):
             layer.weight.div_(1.1)
 
 
+@pytest.fixture(scope="module")
+def plain_depth(tmp_path_factory):
+    """Weights for the small case, and the plain network's depth with them."""
+    weights = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    _write_weights(SMALL, weights)
+    return weights, prepare(SMALL, "plain", weights)()["depth"].numpy()
+
+
 @pytest.mark.parametrize("contestant", [*SAVINGS[1:], "zdlib"])
-def test_every_saving_leaves_the_depth(tmp_path, contestant, monkeypatch):
+def test_every_saving_leaves_the_depth(plain_depth, contestant, monkeypatch):
     from zdlib.models.layers import attention
 
     monkeypatch.setattr(attention, "linear", attention.linear)  # a contestant's own process may replace it
-    weights = tmp_path / "w.safetensors"
-    _write_weights(SMALL, weights)
-    expected = prepare(SMALL, "plain", weights)()["depth"]
+    weights, expected = plain_depth
     found = prepare(SMALL, contestant, weights)()["depth"]
-    assert difference({"depth": found.numpy()}, {"depth": expected.numpy()}) < 1e-4
+    assert difference({"depth": found.numpy()}, {"depth": expected}) < 1e-4
 
 
 def test_a_training_step_has_the_plain_loop_s_losses_and_gradients(tmp_path):

@@ -122,13 +122,11 @@ def multiply_adds(model: nn.Module, size: tuple[int, int]) -> int:
     """
     ghost = _ghost(model)
     with torch.no_grad(), torch.device("meta"):
-        ghost(torch.empty(1, 3, *size))  # windows and shifts take the size's values
         shifted: list[Any] = [module for module in ghost.modules() if hasattr(module, "shift_size")]
+        if shifted:
+            ghost(torch.empty(1, 3, *size))  # windows and shifts take the size's values
         for block in shifted:
-            block.shift_size = (
-                0,
-                0,
-            )  # its mask is an addition; only `layers.attention` makes a product of it
+            block.shift_size = (0, 0)  # its mask is an addition; only `layers.attention` makes a product of it
         with FlopCounterMode(display=False) as counter:
             ghost(torch.empty(1, 3, *size))
     return counter.get_total_flops() // 2

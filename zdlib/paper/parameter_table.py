@@ -1,5 +1,6 @@
 """Parameters and multiply–adds of every model that this library builds, counted on it, beside published numbers."""
 
+import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -96,7 +97,7 @@ def model_table() -> pd.DataFrame:
                 "U-Net": only or None,
                 "in all": count_parameters(model) - only,
                 "published [M]": quoted.get(_QUOTED.get(name, ""), None),
-                "multiply–adds [G]": multiply_adds(model, config.input_size) / 1e9,
+                "multiply–adds [G]": _operations(config, distilled),
             }
         )
     return pd.DataFrame(rows).astype({"U-Net": "Int64"})
@@ -117,27 +118,37 @@ def comparison_table(profile_model: ModelConfig, title: str) -> pd.DataFrame:
     millions = {str(method): float(value) for method, value in quoted.items()}
     rows: list[tuple[str, str, float, float | None, float, str]] = []
 
-    def add(method: str, model: nn.Module, size: tuple[int, int], stated: float | None, source: str) -> None:
-        operations = multiply_adds(model, size) / 1e9
+    def add(method: str, model: nn.Module, size: tuple[int, int], operations: float, stated: float | None) -> None:
+        source = "zdlib.models" if isinstance(model, ZoeDepth) else "its paper"
         rows.append((method, f"{size[0]} × {size[1]}", count_parameters(model) / 1e6, stated, operations, source))
 
+    def add_ours(method: str, config: ModelConfig, segmentation: bool, stated: float | None) -> None:
+        model = _on_meta(config, segmentation)
+        add(method, model, config.input_size, _operations(config, segmentation), stated)
+
     with torch.device("meta"):
-        for method, network in (("AdaBins", AdaBins), ("NeWCRFs", NeWCRFs)):
-            add(method, network(_NYU_SIZE), _NYU_SIZE, millions[method], "its paper")
+        rivals = {"AdaBins": AdaBins(_NYU_SIZE), "NeWCRFs": NeWCRFs(_NYU_SIZE)}
+    for method, rival in rivals.items():
+        add(method, rival, _NYU_SIZE, multiply_adds(rival, _NYU_SIZE) / 1e9, millions[method])
     for name in ("zoe_swin2_b", "zoe_beit_l"):
-        config = architecture(name)
-        add(_QUOTED[name], _on_meta(config, False), config.input_size, millions[_QUOTED[name]], "zdlib.models")
+        add_ours(_QUOTED[name], architecture(name), False, millions[_QUOTED[name]])
     stated = millions[_QUOTED["zoe_distill_swin2_b"]]
     for label, own, number in (
         ("Zoe-Distill", architecture("zoe_distill_swin2_b"), stated),
         (title, profile_model.model_copy(update={"encoder_weights": "none"}), None),
     ):
-        add(f"{label}, training", _on_meta(own, True), own.input_size, number, "zdlib.models")
-        add(f"{label}, inference", _on_meta(own, False), own.input_size, None, "zdlib.models")
+        add_ours(f"{label}, training", own, True, number)
+        add_ours(f"{label}, inference", own, False, None)
     columns = ["method", "input", "counted [M]", "published [M]", "multiply–adds [G]", "built from"]
     table = pd.DataFrame(rows, columns=columns)
     table.insert(4, "gap [%]", 100 * (table["counted [M]"] / table["published [M]"] - 1))
     return table
+
+
+@functools.cache
+def _operations(config: ModelConfig, segmentation: bool) -> float:
+    """Multiply–adds of inference, in billions; `segmentation` says whether the U-Net was built."""
+    return multiply_adds(_on_meta(config, segmentation), config.input_size) / 1e9
 
 
 def _on_meta(config: ModelConfig, segmentation: bool) -> ZoeDepth:

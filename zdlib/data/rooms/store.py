@@ -232,6 +232,14 @@ class Store:
     def __iter__(self) -> Iterator[StoredImage]:
         return (self[i] for i in range(len(self)))
 
+    def depth(self, index: int) -> Float32[np.ndarray, "h w"]:
+        """The depth of one image alone, in metres, 0 = no surface."""
+        return self._depth(checked_index(self.path, index, len(self)))
+
+    def labels(self, index: int) -> UInt8[np.ndarray, "h w"]:
+        """The labels of one image alone: indices into `label_names`."""
+        return self._picture("labels", checked_index(self.path, index, len(self)))
+
     def raw_labels(self, labels: UInt8[np.ndarray, "h w"]) -> UInt16[np.ndarray, "h w"]:
         """Local label ids -> NYU's raw ids 0..894."""
         return self._raw_ids[labels]
