@@ -1,5 +1,4 @@
 import os
-import socket
 import subprocess
 import sys
 from itertools import chain
@@ -15,35 +14,30 @@ from torch import nn
 import zdlib
 from zdlib.apps.command_line import main
 from zdlib.config import load_profile
-from zdlib.data.sets.nyu import NYUReader
 from zdlib.distributed import PooledBatchNorm, gather, largest, pool_batch_norm, sum_over_processes
 from zdlib.errors import ZDError
 from zdlib.models.checkpoints import load_checkpoint
 from zdlib.paths import RunPaths
-from zdlib.train.run import _check_shares, validate
-from zdlib.train.training_set import Batches, TrainingSet
+from zdlib.train.method import find_method
+from zdlib.train.setup import check_shares, open_frames
+from zdlib.train.training_set import Batches
 
 # Layer normalisation in the encoder: only the U-Net normalises over the batch, as in SwinV2's model.
 TRAIN = ["train", "--profile", "tiny", "--run", "distill", "--set", "model.encoder=convnext_atto"]
 
 
 def train_on(count: int, out: str) -> None:
-    """`zdlib train` on so many processes, as `accelerate launch --cpu --num_processes …` starts them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "OMP_NUM_THREADS": "1"}
-    shared |= {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(Path(zdlib.__file__).parents[1])}
-    command = [sys.executable, "-m", "zdlib", *TRAIN, "--out", out]
-    started = [
-        subprocess.Popen(
-            command, env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE
-        )
-        for rank in range(count)
-    ]
-    for process in started:
-        _, error = process.communicate(timeout=600)
-        assert process.returncode == 0, error.decode()[-2000:]
+    """`zdlib train` on so many processes of the CPU, as the README starts them."""
+    environment = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(zdlib.__file__).parents[1])}
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
+    done = subprocess.run(
+        [*launcher, "-m", "--", "zdlib", *TRAIN, "--out", out],  # without --, torchrun takes --run for one of its own
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +75,11 @@ def test_batch_normalisation_sees_the_batches_of_both(runs):
 def test_merged_validation_is_exactly_that_of_one_process(runs):
     model, info = load_checkpoint(runs["two"] / "distill.safetensors")
     profile = load_profile("tiny")
-    recipe = profile.runs["distill"].settings
-    frames = TrainingSet(
-        NYUReader(profile.data.nyu.root), np.array(info["selection_frames"]), recipe, augment=False, seed=0
-    )
+    frames = open_frames(profile, profile.runs["distill"])
+    assert frames.roles.selection.tolist() == info["selection_frames"]
+    method = find_method(profile, profile.runs["distill"])
     model.to(memory_format=torch.channels_last)
-    alone = validate(model, frames, recipe, profile.train.batch_size, torch.device("cpu"))
+    alone = method.validate(model, method.selection_set(frames), torch.device("cpu"))
     assert {key: info["selected_at"][key] for key in alone} == alone
 
 
@@ -121,6 +114,6 @@ def test_shares_of_an_epoch_make_up_the_whole_and_can_be_skipped():
 def test_a_batch_without_a_frame_for_each_is_refused():
     profile = load_profile("smoke", Path(__file__).parents[1])
     config = profile.train.model_copy(update={"batch_size": 4, "accumulate": 2})
-    _check_shares(8, config, 2)
+    check_shares(8, config, 2)
     with pytest.raises(ZDError, match=r"of 10 frames the smallest batch has 2, for 2 processes and 2 parts each"):
-        _check_shares(10, config, 2)
+        check_shares(10, config, 2)

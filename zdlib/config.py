@@ -18,6 +18,7 @@ from zdlib.paths import repo_root
 from zdlib.recipes import RECIPES, Recipe, RecipeName
 
 Positive = Annotated[int, Field(gt=0)]
+ZOE_DISTILL = "zoe_distill"  # the paper's method; others are known to `zdlib.train.methods` alone
 
 
 class Frozen(BaseModel):
@@ -207,6 +208,8 @@ class RunConfig(Frozen):
     """One training run: its name is the key in `runs`."""
 
     title: str  # the row's name in tables
+    method: str = Field(default=ZOE_DISTILL, pattern="^[a-z][a-z0-9_]*$")  # a file of zdlib/train/methods
+    options: dict[str, Any] = {}  # settings that only this method has; it checks them
     recipe: RecipeName = "corrected"
     seg_weight: float = Field(default=0.1, ge=0)  # w_dis; 0 is the control: no segmentation head at all
     seed: int = 43
@@ -218,6 +221,16 @@ class RunConfig(Frozen):
     def settings(self) -> Recipe:
         """The recipe's fields."""
         return RECIPES[self.recipe]
+
+    @property
+    def segments(self) -> bool:
+        """Whether its network is trained with a segmentation head."""
+        return self.method == ZOE_DISTILL and self.seg_weight > 0
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is Zoe-Distill without what the paper adds."""
+        return self.method == ZOE_DISTILL and self.seg_weight == 0
 
 
 class EvalConfig(Frozen):
@@ -304,7 +317,7 @@ def load_profile(name: str, root: Path | None = None, changes: Sequence[str] = (
         raise ZDError(f"{path}: its name is {profile.name!r}: make it {name!r}, like the file's")
     if not profile.runs and profile.study is None:
         raise ZDError(f"{path}: runs: there is none, and no study: name at least one")
-    if profile.is_paper and profile.runs and all(run.seg_weight == 0 for run in profile.runs.values()):
+    if profile.is_paper and profile.runs and all(run.is_control for run in profile.runs.values()):
         raise ZDError(f"{path}: runs: no run has a seg_weight above 0: the paper's tables need one that segments")
     return profile
 

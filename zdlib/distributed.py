@@ -1,28 +1,50 @@
-"""Several processes that train as one: sums over all of them, through which gradients flow.
+"""Several processes that train as one, started by `torchrun`: the only place that knows of them.
+
+PyTorch does the work: its launcher, process group, DistributedDataParallel and collectives. Accelerate is left out,
+because what it would add cannot be used here. Its loader repeats frames until every process has equally many, where a
+batch is to be the same frames however many processes share it; its checkpoints are pickles, where a state is read
+without running code and weights carry their hash; and neither library pools a batch's statistics as below.
 
 Losses that pool a batch (SILog, Dice) and batch normalisation need sums over the whole batch. DDP averages parameter
 gradients over processes, which is right if every process computes the loss of the whole batch, and the derivative of a
 sum is itself summed. With one process nothing here does anything.
 """
 
+import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from accelerate.utils import gather_object
 from jaxtyping import Float, Num
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from zdlib.errors import ZDError
 
 
-def processes() -> int:
-    """How many processes train together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+# -------------------------------------------------------------------------------------------------------- processes
+def join() -> torch.device:
+    """Meet the other processes, if `torchrun` started several, and return this one's device: a GPU if there are any.
 
-
-def is_first() -> bool:
-    """Whether this process is the one that speaks and writes."""
-    return processes() == 1 or dist.get_rank() == 0
+    Raises:
+        ZDError: the machine has fewer GPUs than processes.
+    """
+    gpus, place = torch.cuda.device_count(), int(os.environ.get("LOCAL_RANK", 0))
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return torch.device("cuda" if gpus else "cpu")
+    if 0 < gpus <= place:
+        raise ZDError(
+            f"torchrun: {gpus} GPUs are too few for process {place + 1} of this machine: lower --nproc_per_node, or "
+            "set CUDA_VISIBLE_DEVICES= to train on the CPU"
+        )
+    device = torch.device("cuda", place) if gpus else torch.device("cpu")
+    if not dist.is_initialized():
+        if gpus:
+            torch.cuda.set_device(device)
+        dist.init_process_group("nccl" if gpus else "gloo", device_id=device if gpus else None)
+    return device
 
 
 def leave() -> None:
@@ -31,7 +53,42 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
+def processes() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process's number among them, from 0."""
+    return dist.get_rank() if processes() > 1 else 0
+
+
+def is_first() -> bool:
+    """Whether this process is the one that speaks and writes."""
+    return rank() == 0
+
+
+def wait() -> None:
+    """Go on when all processes have come here."""
+    if processes() > 1:
+        dist.barrier()
+
+
+# ------------------------------------------------------------------------------------------------------- gradients
+def parallel(network: nn.Module) -> nn.Module:
+    """The same network, whose backward pass averages gradients over all processes."""
+    return network if processes() == 1 else DistributedDataParallel(network)
+
+
+def without_exchange(network: nn.Module) -> AbstractContextManager[None]:
+    """Within this context the backward passes of a `parallel` network only add up gradients of this process."""
+    return nullcontext() if processes() == 1 else network.no_sync()  # type: ignore[operator]
+
+
+# ------------------------------------------------------------------------------------------------------ collectives
 class _Sum(torch.autograd.Function):
+    """As `torch.distributed.nn.functional.all_reduce`, which is deprecated in favour of a private module."""
+
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:
         total = value.detach().clone(memory_format=torch.contiguous_format)
@@ -52,7 +109,11 @@ def sum_over_processes(value: Num[Tensor, "..."]) -> Num[Tensor, "..."]:
 
 def gather(rows: Sequence[Any]) -> list[Any]:
     """Every process's rows (anything that can be pickled), in the order of processes, on every process."""
-    return list(rows) if processes() == 1 else list(gather_object(list(rows)))
+    shares: list[Sequence[Any]] = [rows]
+    if processes() > 1:
+        shares = [()] * processes()
+        dist.all_gather_object(shares, rows)
+    return [row for share in shares for row in share]
 
 
 def largest(value: int | bool, device: torch.device) -> int:
@@ -64,6 +125,7 @@ def largest(value: int | bool, device: torch.device) -> int:
     return int(found)
 
 
+# ---------------------------------------------------------------------------------------------- batch normalisation
 class PooledBatchNorm(nn.BatchNorm2d):
     """Batch normalisation whose training statistics are those of all processes' images together.
 

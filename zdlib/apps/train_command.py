@@ -14,7 +14,7 @@ def add_parser(commands: Commands) -> None:
         description="Trains as notebook 03 does and writes results/PROFILE/checkpoints/RUN.safetensors and its logs. "
         "A run that has ended with the same profile, data and code is reused, one that was stopped or killed goes on "
         "where it was. Exit status: 0 trained, 1 an error, 130 stopped by Ctrl-C and 143 by SIGTERM, both with the "
-        "state saved. On several GPUs or machines: accelerate launch -m zdlib train …",
+        "state saved. On several GPUs: torchrun --nproc_per_node 4 -m -- zdlib train …",
     )
     train.add_argument("--profile", default="demo", help="a file of profiles/ (default demo)")
     train.add_argument("--run", dest="run_name", metavar="RUN", required=True, help="a key of the profile's runs")
@@ -50,8 +50,7 @@ def _run(options: argparse.Namespace) -> None:
         raise ZDError(f"--set: results/{profile.name} belongs to the profile as it is: name another folder with --out")
     try:
         result = train(profile, options.run_name, RunPaths(options.out or profile.name), options.start)
-        best = result.validations[result.validations["best"]].iloc[0]
         if is_first():
-            print(f"{result.checkpoint}: AbsRel {best['abs_rel']:.4f} on the selection frames, step {best['step']:.0f}")
+            print(result)
     finally:
         leave()

@@ -10,12 +10,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from zdlib.bench.cases import SAVINGS, Case
 from zdlib.bench.reference import PlainZoeDepth, Stage, plain_loss
-from zdlib.config import TrainConfig
+from zdlib.config import RunConfig, TrainConfig
 from zdlib.models.checkpoints import load_checkpoint, read_safetensors
 from zdlib.models.depth_model import Inference
 from zdlib.models.factory import load_depth_model
@@ -23,8 +22,8 @@ from zdlib.models.layers import attention
 from zdlib.models.memory import keep_freed_memory
 from zdlib.models.zoe.network import ZoeDepth
 from zdlib.models.zoe.transformers_keys import beit_large, into_transformers
-from zdlib.recipes import RECIPES
-from zdlib.train.step import make_trainer, prepare_network
+from zdlib.train.methods.zoe_distill import ZoeDistill
+from zdlib.train.step import make_trainer
 
 Outcome = dict[str, Tensor]  # `depth` (b, h, w), or `losses` and `gradients` (samples of all of them)
 Work = Callable[[], Outcome]
@@ -127,11 +126,10 @@ def _batch(case: Case) -> dict[str, Tensor]:
 def _our_step(model: ZoeDepth, batch: dict[str, Tensor], config: TrainConfig) -> Callable[[], dict[str, float]]:
     """The step of `zdlib.train.run`."""
     keep_freed_memory()
-    prepare_network(model)
-    accelerator, source = Accelerator(mixed_precision="no", cpu=True), Path("benchmark")
-    trainer = make_trainer(
-        model, RECIPES["published"], SEG_WEIGHT, config, steps=1000, accelerator=accelerator, source=source
-    )
+    method = ZoeDistill(model.config, config, RunConfig(title="ours", recipe="published", seg_weight=SEG_WEIGHT))
+    method.prepare(model)
+    source = Path("benchmark")
+    trainer = make_trainer(method, model, config, steps=1000, device=torch.device("cpu"), source=source)
     return lambda: trainer.step(batch)
 
 

@@ -20,25 +20,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch.utils.data import default_collate
 
 from zdlib.config import Profile, RunConfig, load_profile
 from zdlib.data.sample import Sample
 from zdlib.data.sets.nyu import CONTIGUOUS_TRAIN, NYU_FRAMES, OFFICIAL_TEST, OFFICIAL_TRAIN, NYUReader, Splits
 from zdlib.data.splits import split_frames
+from zdlib.distributed import join
 from zdlib.errors import ZDError
-from zdlib.models.memory import keep_freed_memory
 from zdlib.paths import resolve
 from zdlib.pipeline.layout import Layout
 from zdlib.pipeline.provenance import hardware
 from zdlib.pipeline.sources import NO_FILE
 from zdlib.recipes import Recipe
 from zdlib.train.resume import identity, is_finished
-from zdlib.train.run import build_network, validate
-from zdlib.train.split import frame_roles
-from zdlib.train.step import chosen_precision, make_trainer
-from zdlib.train.training_set import TrainingSet
+from zdlib.train.setup import open_frames, set_up
+from zdlib.train.split import FrameRoles, RunFrames, frame_roles
+from zdlib.train.step import chosen_precision
 
 GIBIBYTE = 1024**3
 KILLED = -9
@@ -121,27 +119,20 @@ def measure(profile: Profile, run: RunConfig) -> Measured:
 
     Where files are missing: random weights, made-up images.
     """
-    config, recipe = profile.train, run.settings
-    accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available())
-    device = accelerator.device
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    keep_freed_memory()
-    frames, synthetic = _frames(profile, recipe)
+    device, count = join(), profile.train.batch_size
+    frames, synthetic = _frames(profile, run)
     try:
+        setup = set_up(_with_files_there(profile), run, frames, device, steps=100)
         started = time.perf_counter()
-        batch = default_collate([frames[position] for position in range(len(frames))])
-        item = (time.perf_counter() - started) / len(frames)
-        model = build_network(_with_files_there(profile), run, device)
-        source = Path("made-up frames")
-        trainer = make_trainer(model, recipe, run.seg_weight, config, steps=100, accelerator=accelerator, source=source)
-        seconds = [_seconds(lambda: trainer.step(batch)) for _ in range(2)]
-        validated = _seconds(lambda: validate(model, frames, recipe, config.batch_size, device)) / len(frames)
+        batch = default_collate([setup.feed.items[position] for position in range(count)])
+        item = (time.perf_counter() - started) / count
+        seconds = [_seconds(lambda: setup.trainer.step(batch)) for _ in range(2)]
+        validated = _seconds(setup.validate) / count
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         # A CPU's allocator has no error of its own.
         if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in str(error):
             raise
-        return Measured(problem=_too_small(config.batch_size))
+        return Measured(problem=_too_small(count))
     return Measured(seconds[-1], item, validated, *_memory(device), synthetic)
 
 
@@ -151,12 +142,13 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _frames(profile: Profile, recipe: Recipe) -> tuple[TrainingSet, bool]:
+def _frames(profile: Profile, run: RunConfig) -> tuple[RunFrames, bool]:
     """As many frames as a batch has, and whether they are made up: noise of NYU's size, 2 to 8 m away."""
     numbers = np.arange(profile.train.batch_size)
     try:
-        reader = NYUReader(resolve(profile.data.nyu.root), depth=recipe.depth_source)
-        return TrainingSet(reader, numbers % len(reader), recipe, augment=True, seed=0), False
+        frames = open_frames(profile, run)
+        numbers = numbers % len(frames.reader)
+        return RunFrames(frames.reader, FrameRoles(numbers, numbers, False), frames.source), False
     except ZDError:
         rng = np.random.default_rng(0)
         samples = [
@@ -168,7 +160,7 @@ def _frames(profile: Profile, recipe: Recipe) -> tuple[TrainingSet, bool]:
             )
             for number in numbers
         ]
-        return TrainingSet(samples, numbers, recipe, augment=True, seed=0), True
+        return RunFrames(samples, FrameRoles(numbers, numbers, False), Path("made-up frames")), True
 
 
 def _with_files_there(profile: Profile) -> Profile:
@@ -236,10 +228,10 @@ def print_forecast(profile: Profile, left: Mapping[str, RunConfig]) -> None:
         place = torch.cuda.get_device_name()
     print(f"{profile.name}: trainings left to do: {len(left)}; forecast for {place}")
     size = f"{model.encoder} at {model.input_size[0]}×{model.input_size[1]}, batches of {config.batch_size}"
-    measured: dict[tuple[bool, ...], Measured] = {}
+    measured: dict[tuple[str | bool, ...], Measured] = {}
     rows, total = [], 0.0
     for key, run in left.items():
-        kind = (run.seg_weight > 0, run.detach_features, run.freeze_encoder)
+        kind = (run.method, run.segments, run.detach_features, run.freeze_encoder)
         if kind not in measured:
             print(f"  measuring a training step like those of {key}: {size} …", flush=True)
             measured[kind] = measure_apart(profile, key)

@@ -37,7 +37,7 @@ class Live:
         epochs: of the run.
         images: of all epochs together; `done` of them before now.
         step: the last that was done before now, 0 at the beginning. What the files hold of later ones is taken back.
-        delta1: the last validation's, if there was one.
+        delta1: the last validation's, if there was one (and the method measures it).
         first: whether this process is the first.
     """
 
@@ -104,7 +104,7 @@ class Live:
     def validation(self, row: Mapping[str, float | int]) -> None:
         """Show a validation's row of the log and the frames that were watched in it; all processes come here."""
         rows, self._rows = gather(self._rows), []
-        self._delta1 = row["delta1"]
+        self._delta1 = row.get("delta1")
         if self._writer is not None:
             for name, value in row.items():
                 if name not in _PLACE:

@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from zdlib.errors import ZDError
 from zdlib.files import atomic_path, content_sha256, read_json, sha256, write_json
 from zdlib.paths import resolve
 from zdlib.source_closure import LIBRARY_ROOT, fingerprints, packages
+from zdlib.train.method import method_file
 
 Start = Literal["auto", "resume", "fresh"]
 KEPT_STATES = 2
@@ -33,22 +34,20 @@ LOOP = LIBRARY_ROOT / "zdlib" / "train" / "run.py"
 
 
 # -------------------------------------------------------------------------------------------------------- identity
-def identity(
-    profile: Profile, run_name: str, machine: Mapping[str, Any], sources: Collection[Path] = (LOOP,)
-) -> dict[str, str]:
+def identity(profile: Profile, run_name: str, machine: Mapping[str, Any]) -> dict[str, str]:
     """All that decides a run's weights, as {dotted name: value}.
 
-    The profile's model and training settings, the run and its recipe, the content of the data files, what the
-    code of `sources` and of all that they import does, the versions of the packages these import, and what the
-    machine adds.
+    The profile's model and training settings, the run and its recipe, the content of the data files, what the code of
+    the loop and of the run's method does, and all that they import, the versions of the packages these import, and
+    what the machine adds.
 
     Args:
         profile: its sections.
         run_name: the key in `runs`.
         machine: resolved precision, number of processes, device type.
-        sources: modules whose closures decide the weights: the loop, and the file of the method that it runs.
     """
     run = profile.runs[run_name]
+    sources = [LOOP, method_file(run.method)]
     settings = {
         "profile": profile.name,
         "run": {"name": run_name, **run.model_dump(mode="json"), "settings": run.settings.model_dump(mode="json")},

@@ -1,36 +1,28 @@
-"""Training: one run of a profile, from frames to a checkpoint, on one process or (`accelerate launch`) several."""
+"""The training loop: one run of a profile, from its first step to a checkpoint, on one process or (`torchrun`) several.
+
+It knows steps, epochs, validations, states and signals. What is trained on what with which loss is the run's method's
+business (`zdlib.train.method`).
+"""
 
 import os
-import random
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
 import pandas as pd
 import torch
-import torch.distributed as dist
-from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from zdlib.config import Profile, RunConfig, TrainConfig
-from zdlib.distributed import gather, largest, processes
+from zdlib.config import Profile
+from zdlib.distributed import gather, is_first, join, largest, processes, rank, wait
 from zdlib.errors import ZDError
 from zdlib.files import atomic_path, write_csv
-from zdlib.geometry import resize
-from zdlib.metrics.depth import depth_metrics
-from zdlib.models.checkpoints import save_checkpoint
-from zdlib.models.depth_model import Convention, Inference
-from zdlib.models.factory import build_model
-from zdlib.models.memory import keep_freed_memory
-from zdlib.models.zoe.depth_model import ZoeDepthModel
-from zdlib.models.zoe.network import ZoeDepth
 from zdlib.paths import RunPaths
-from zdlib.recipes import Recipe
+from zdlib.train.method import Batch, Selection, find_method
 from zdlib.train.progress import Live
 from zdlib.train.resume import (
     SaveClock,
@@ -45,15 +37,8 @@ from zdlib.train.resume import (
     random_state,
     restore_random_state,
 )
-from zdlib.train.setup import open_frames
-from zdlib.train.step import (
-    chosen_precision,
-    deterministic_algorithms,
-    make_trainer,
-    prepare_network,
-    refuse_sharding,
-)
-from zdlib.train.training_set import Batches, TrainingSet
+from zdlib.train.setup import Setup, open_frames, set_up
+from zdlib.train.step import chosen_precision, deterministic_algorithms
 
 
 @dataclass(frozen=True)
@@ -62,13 +47,58 @@ class TrainResult:
 
     Attributes:
         checkpoint: safetensors file with the weights that scored best on the selection frames.
-        steps: one row a step: `step, epoch, lr, total, silog[, dice, focal], grad_norm`.
-        validations: one row a validation: `step, epoch` and every depth metric; `best` marks the chosen one.
+        steps: one row per step: `step, epoch, lr, total`, the loss's parts, `grad_norm`.
+        validations: one row per validation: `step, epoch` and every metric; `best` marks the chosen one.
+        selection: how it was chosen.
     """
 
     checkpoint: Path
     steps: pd.DataFrame
     validations: pd.DataFrame
+    selection: Selection
+
+    def __str__(self) -> str:
+        best = self.validations[self.validations["best"]].iloc[0]
+        score = f"{self.selection.title} {best[self.selection.metric]:.4f}"
+        return f"{self.checkpoint}: {score} on the selection frames, step {best['step']:.0f}"
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of a run.
+
+    Attributes:
+        folder: where they are.
+        run: its name.
+    """
+
+    folder: Path
+    run: str
+
+    @property
+    def weights(self) -> Path:
+        """The checkpoint."""
+        return self.folder / f"{self.run}.safetensors"
+
+    @property
+    def logs(self) -> list[Path]:
+        """Those of steps and validations."""
+        return [self.folder / f"{self.run}_{kind}.csv" for kind in ("steps", "validations")]
+
+    @property
+    def record(self) -> Path:
+        """What a run that has ended was made from."""
+        return self.folder / f"{self.run}_training.json"
+
+    @property
+    def states(self) -> Path:
+        """The folder of an unfinished run."""
+        return self.folder / f"{self.run}.unfinished"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The folder of the live view."""
+        return self.folder / f"{self.run}_tensorboard"
 
 
 def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start: Start | None = None) -> TrainResult:
@@ -89,159 +119,34 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
             in any case. Default: the environment's ZD_TRAIN, else `auto`.
 
     Raises:
-        ZDError: unknown run, parameters to be sharded, unreadable data, an unfinished run that cannot be resumed, or a
-            loss or gradient that is not finite (its frames are named; no weights of that step are saved).
+        ZDError: unknown run or method, unreadable data, an unfinished run that cannot be resumed, or a loss or
+            gradient that is not finite (its frames are named; no weights of that step are saved).
         Stopped: SIGINT or SIGTERM came; the state is saved.
     """
     if run_name not in profile.runs:
         raise ZDError(f"profiles/{profile.name}.yaml: no run {run_name!r}: choose one of {', '.join(profile.runs)}")
-    start = start or _start_of_environment()
-    run, config = profile.runs[run_name], profile.train
-    recipe = run.settings
-    paths = paths or RunPaths(profile.name)
-    # Accelerate finds the processes and wraps the model for them; precision and loader are ours.
-    accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available())
-    refuse_sharding(accelerator.distributed_type)
-    device, main = accelerator.device, accelerator.is_main_process
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    keep_freed_memory()
-    precision = chosen_precision(config, device)
-
-    final = paths.checkpoints / f"{run_name}.safetensors"
-    logs = [paths.checkpoints / f"{run_name}_{kind}.csv" for kind in ("steps", "validations")]
-    record = paths.checkpoints / f"{run_name}_training.json"
-    states = States(paths.checkpoints / f"{run_name}.unfinished")
-    made_from = identity(
-        profile, run_name, {"precision": precision, "device": device.type, "processes": accelerator.num_processes}
-    )
-    if start != "fresh" and is_finished(record, made_from):
-        return _reuse(run_name, final, logs, main)
-    if main:
-        record.unlink(missing_ok=True)
+    run, start = profile.runs[run_name], start or _start_of_environment()
+    selection = find_method(profile, run).selection
+    files = RunFiles((paths or RunPaths(profile.name)).checkpoints, run_name)
+    device = join()
+    machine = {"precision": chosen_precision(profile.train, device), "device": device.type, "processes": processes()}
+    made_from = identity(profile, run_name, machine)
+    if start != "fresh" and is_finished(files.record, made_from):
+        return _reuse(files, selection)
+    states = States(files.states)
+    if is_first():
+        files.record.unlink(missing_ok=True)
         if start == "fresh":
             states.clear()
-    accelerator.wait_for_everyone()
-    state = _state_to_resume(run_name, states, made_from, start, main)
-
+    wait()
+    state = _state_to_resume(run_name, states, made_from, start)
     frames = open_frames(profile, run, made_from.get("content of data.train.0.root"))
-    reader, roles = frames.reader, frames.roles
-    train_set = TrainingSet(reader, roles.train, recipe, augment=True, seed=run.seed)
-    selection_set = TrainingSet(reader, roles.selection, recipe, augment=False, seed=run.seed)
-    _check_shares(len(train_set), config, accelerator.num_processes)
-
-    model = build_network(profile, run, device)
-    # A segmentation head drew numbers that a control did not; and each process drops its own paths.
-    _seed_everything(run.seed + accelerator.process_index)
-    order = torch.Generator().manual_seed(run.seed)
-    batches = Batches(len(train_set), config.batch_size, order, accelerator.process_index, accelerator.num_processes)
-    loader = DataLoader(
-        train_set,
-        batch_sampler=batches,
-        num_workers=config.workers,
-        generator=order,
-        pin_memory=device.type == "cuda",
-    )
-    total = config.epochs * len(batches)
-    trainer = make_trainer(
-        model, recipe, run.seg_weight, config, steps=total, accelerator=accelerator, source=reader.path
-    )
-    progress = Progress()
+    loop = Loop(set_up(profile, run, frames, device), files, states, made_from)
     if state is not None:
-        trainer.restore(state["trainer"])
-        progress = Progress(**state["progress"])
-        order.set_state(progress.order)
-        restore_random_state(state["random"][accelerator.process_index])
+        loop.restore(state)
         del state
-
-    def save() -> None:
-        began = time.monotonic()
-        generators = gather([random_state()])
-        live.flush()
-        if main:
-            content = {"identity": made_from, "progress": vars(progress), "trainer": trainer.state()}
-            states.save(len(progress.steps), {**content, "random": generators}, progress.best_step)
-        clock.saved(began)
-
-    validate_at = _validation_steps(len(batches), config.validations_per_epoch)
-    clock = SaveClock(config.save_minutes)
-    done = (progress.epoch - 1) * len(train_set) + min(progress.batch * config.batch_size, len(train_set))
-    live = Live(
-        paths.checkpoints / f"{run_name}_tensorboard",
-        run_name,
-        epochs=config.epochs,
-        images=config.epochs * len(train_set),
-        done=done,
-        step=len(progress.steps),
-        delta1=progress.validations[-1]["delta1"] if progress.validations else None,
-        first=main,
-    )
-    with deterministic_algorithms(config.deterministic), StopSignals() as stop, live:
-        for epoch in range(progress.epoch, config.epochs + 1):
-            train_set.set_epoch(epoch)
-            live.epoch(epoch)
-            batches.skip, progress.epoch, progress.order = progress.batch, epoch, order.get_state()
-            for number, batch in enumerate(loader, start=batches.skip + 1):
-                progress.batch = number
-                learning_rate = trainer.schedule.get_last_lr()[-1]
-                parts = trainer.step(batch)
-                step = len(progress.steps) + 1
-                progress.steps.append({"step": step, "epoch": epoch, "lr": float(learning_rate), **parts})
-                live.step(progress.steps[-1], len(batch["index"]) * processes())
-                if number in validate_at:
-                    scores = validate(model, selection_set, recipe, config.batch_size, device, live.watch)
-                    progress.validations.append({"step": step, "epoch": epoch, **scores})
-                    live.validation(progress.validations[-1])
-                    if scores["abs_rel"] < progress.best:
-                        progress.best, progress.best_step = scores["abs_rel"], step
-                        info = {
-                            "profile": profile.name,
-                            "data": profile.data.nyu.title,
-                            "run": run_name,
-                            **run.model_dump(),
-                            "convention": Convention.of(recipe).model_dump(),
-                            "precision": precision,
-                            "train_frames": roles.train.tolist(),
-                            "selection_frames": roles.selection.tolist(),
-                            "selected_at": progress.validations[-1],
-                        }
-                        if main:
-                            save_checkpoint(states.best(step), model, config=profile.model, info=info)
-                asked = largest(stop.number, device)
-                if asked or largest(main and clock.due, device):
-                    save()
-                if asked:
-                    raise Stopped(f"{run_name}: stopped and saved at step {step}; the same command continues", asked)
-            progress.batch = 0
-
-    if progress.best_step is None:
-        raise ZDError(f"{final}: no validation gave a finite error: lower train.lr in profiles/{profile.name}.yaml")
-    for row in progress.validations:
-        row["best"] = row["abs_rel"] == progress.best
-    result = TrainResult(final, pd.DataFrame(progress.steps), pd.DataFrame(progress.validations))
-    if main:
-        for path, log in zip(logs, (result.steps, result.validations), strict=True):
-            write_csv(path, log)
-        with atomic_path(final) as temporary:
-            shutil.copyfile(states.best(progress.best_step), temporary)
-        mark_finished(record, made_from, [final, *logs])
-        states.clear()
-    accelerator.wait_for_everyone()
-    return result
-
-
-def build_network(profile: Profile, run: RunConfig, device: torch.device) -> ZoeDepth:
-    """The network of a run as it begins: seeded weights, and what the run leaves out frozen."""
-    _seed_everything(run.seed)
-    model = build_model(profile.model, segmentation=run.seg_weight > 0).to(device)
-    prepare_network(model)
-    if profile.train.checkpoint_activations:
-        model.encoder.recompute_blocks()
-    if model.unet is not None:
-        model.unet.detach = run.detach_features
-    if run.freeze_encoder:
-        model.encoder.requires_grad_(False)
-    return model
+    loop.run()
+    return loop.finish()
 
 
 @dataclass
@@ -253,7 +158,7 @@ class Progress:
         batch: steps done in it.
         order: state of the generator of the frames' order when the epoch began.
         steps, validations: the logs so far.
-        best: lowest AbsRel so far; `best_step`: where.
+        best: the best score so far; `best_step`: where.
     """
 
     epoch: int = 1
@@ -261,45 +166,156 @@ class Progress:
     order: Tensor = field(default_factory=lambda: torch.empty(0))
     steps: list[dict[str, float | int]] = field(default_factory=list)
     validations: list[dict[str, float | int]] = field(default_factory=list)
-    best: float = float("inf")
+    best: float | None = None
     best_step: int | None = None
 
 
-def validate(
-    model: ZoeDepth,
-    frames: TrainingSet,
-    recipe: Recipe,
-    batch_size: int,
-    device: torch.device,
-    watch: Callable[[int, Tensor, np.ndarray, np.ndarray, np.ndarray], None] | None = None,
-) -> dict[str, float]:
-    """Mean depth metrics over `frames`, one forward pass an image, no flip and no crop (the trainer's validation).
+class Loop:
+    """A run under way.
 
-    Depths are clamped to the recipe's range and compared in metres. The network sees pixel values up to
-    `recipe.selection_input_range`. The model is left in train mode. Processes take whole batches in turn, so that the
-    result does not depend on their number. `watch` is shown each frame by the process that predicts it: its position,
-    the image, true and predicted depth in metres, and where the true one is valid.
+    Args:
+        setup: what trains.
+        files: what it writes when it has ended.
+        states: what it writes until then.
+        made_from: the run's identity, written into both.
     """
-    # The data set has squeezed its images already.
-    depth_model = ZoeDepthModel(model, Convention.of(recipe).model_copy(update={"portrait_resize": False}))
-    low, high = (limit * recipe.metres_per_unit for limit in (recipe.min_depth, recipe.max_depth))
-    rows = []
-    first, every = (dist.get_rank(), processes()) if processes() > 1 else (0, 1)
-    batches = [list(range(len(frames)))[i : i + batch_size] for i in range(0, len(frames), batch_size)]
-    for number, batch in enumerate(DataLoader(frames, batch_sampler=batches[first::every])):
-        images = batch["image"].to(device, memory_format=torch.channels_last) * recipe.selection_input_range
-        predicted = depth_model.depth(images, Inference(flip=False)).cpu()
-        predicted = resize(predicted, (batch["depth"].shape[-2], batch["depth"].shape[-1])).clamp(low, high)
-        for place, (prediction, target, mask) in enumerate(
-            zip(predicted, batch["depth"], batch["mask"], strict=True), start=(first + number * every) * batch_size
-        ):
-            if mask.any():
-                found, true = prediction[0].numpy(), target[0].numpy() * recipe.metres_per_unit
-                rows.append((first + number * every, depth_metrics(found, true, mask[0].numpy())))
-                if watch is not None:
-                    watch(place, batch["image"][place % batch_size], true, found, mask[0].numpy())
-    in_order = [scores for _, scores in sorted(gather(rows), key=lambda row: row[0])]  # stable: frames keep theirs
-    return {str(name): float(value) for name, value in pd.DataFrame(in_order).mean().items()}
+
+    def __init__(self, setup: Setup, files: RunFiles, states: States, made_from: Mapping[str, str]):
+        self.progress = Progress()
+        self._setup, self._config, self._files = setup, setup.profile.train, files
+        self._states, self._made_from = states, made_from
+        self._clock = SaveClock(self._config.save_minutes)
+        self._validate_at = _validation_steps(len(setup.feed.order), self._config.validations_per_epoch)
+        self._loader: DataLoader[Batch] = DataLoader(
+            setup.feed.items,  # type: ignore[arg-type]  # no subclass of Dataset, and none is needed
+            batch_sampler=setup.feed.order,
+            num_workers=self._config.workers,
+            generator=setup.order,
+            pin_memory=setup.trainer.device.type == "cuda",
+        )
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Be where the loop was that saved `state`."""
+        self._setup.trainer.restore(state["trainer"])
+        self.progress = Progress(**state["progress"])
+        self._setup.order.set_state(self.progress.order)
+        restore_random_state(state["random"][rank()])
+
+    def run(self) -> None:
+        """Train all epochs that are left.
+
+        Raises:
+            ZDError: a loss or a gradient is not finite.
+            Stopped: a signal came; the state is saved.
+        """
+        self._clock = SaveClock(self._config.save_minutes)
+        with deterministic_algorithms(self._config.deterministic), StopSignals() as stop, self._live_view() as live:
+            for epoch in range(self.progress.epoch, self._config.epochs + 1):
+                self._epoch(epoch, live, stop)
+
+    def finish(self) -> TrainResult:
+        """Write the logs and the best weights, and forget the states.
+
+        Raises:
+            ZDError: there are no best weights.
+        """
+        progress, files, selection = self.progress, self._files, self._setup.method.selection
+        if progress.best_step is None:
+            name = self._setup.profile.name
+            raise ZDError(f"{files.weights}: no validation gave a finite error: lower train.lr in profiles/{name}.yaml")
+        for row in progress.validations:
+            row["best"] = row[selection.metric] == progress.best
+        result = TrainResult(files.weights, pd.DataFrame(progress.steps), pd.DataFrame(progress.validations), selection)
+        if is_first():
+            for path, log in zip(files.logs, (result.steps, result.validations), strict=True):
+                write_csv(path, log)
+            with atomic_path(files.weights) as temporary:
+                shutil.copyfile(self._states.best(progress.best_step), temporary)
+            mark_finished(files.record, self._made_from, [files.weights, *files.logs])
+            self._states.clear()
+        wait()
+        return result
+
+    def _epoch(self, epoch: int, live: Live, stop: StopSignals) -> None:
+        feed, progress = self._setup.feed, self.progress
+        feed.items.set_epoch(epoch)
+        live.epoch(epoch)
+        feed.order.skip, progress.epoch, progress.order = progress.batch, epoch, self._setup.order.get_state()
+        for number, batch in enumerate(self._loader, start=feed.order.skip + 1):
+            progress.batch = number
+            self._step(batch, live)
+            if number in self._validate_at:
+                self._validate(live)
+            self._save_or_stop(live, stop)
+        progress.batch = 0
+
+    def _step(self, batch: Batch, live: Live) -> None:
+        trainer, steps = self._setup.trainer, self.progress.steps
+        learning_rate = trainer.schedule.get_last_lr()[-1]
+        parts = trainer.step(batch)
+        steps.append({"step": len(steps) + 1, "epoch": self.progress.epoch, "lr": float(learning_rate), **parts})
+        live.step(steps[-1], len(batch["index"]) * processes())
+
+    def _validate(self, live: Live) -> None:
+        """Score the selection frames, and keep the weights if they are the best so far."""
+        method, progress, step = self._setup.method, self.progress, len(self.progress.steps)
+        progress.validations.append({"step": step, "epoch": progress.epoch, **self._setup.validate(live.watch)})
+        live.validation(progress.validations[-1])
+        score = progress.validations[-1][method.selection.metric]
+        if method.selection.prefers(score, progress.best):
+            progress.best, progress.best_step = score, step
+            if is_first():
+                method.save(self._states.best(step), self._setup.network, self._info())
+
+    def _info(self) -> dict[str, Any]:
+        """What the checkpoint says of its training."""
+        setup, roles = self._setup, self._setup.frames.roles
+        return {
+            "profile": setup.profile.name,
+            "data": setup.profile.data.nyu.title,
+            "run": self._files.run,
+            **setup.run.model_dump(include={"title", "method", "recipe", "seed"}),
+            **setup.method.info(),
+            "convention": setup.method.depth_model(setup.network).convention.model_dump(),
+            "precision": setup.trainer.precision,
+            "train_frames": roles.train.tolist(),
+            "selection_frames": roles.selection.tolist(),
+            "selected_at": self.progress.validations[-1],
+        }
+
+    def _save_or_stop(self, live: Live, stop: StopSignals) -> None:
+        """Save the state if it is time to, or if a signal came: then the training ends here."""
+        device = self._setup.trainer.device
+        number = largest(stop.number, device)
+        if number or largest(is_first() and self._clock.due, device):
+            self._save(live)
+        if number:
+            step = len(self.progress.steps)
+            raise Stopped(f"{self._files.run}: stopped and saved at step {step}; the same command continues", number)
+
+    def _save(self, live: Live) -> None:
+        began = time.monotonic()
+        generators = gather([random_state()])
+        live.flush()
+        if is_first():
+            trainer, progress = self._setup.trainer.state(), self.progress
+            content = {"identity": self._made_from, "progress": vars(progress), "trainer": trainer}
+            self._states.save(len(progress.steps), {**content, "random": generators}, progress.best_step)
+        self._clock.saved(began)
+
+    def _live_view(self) -> Live:
+        progress, config, images = self.progress, self._config, len(self._setup.feed.items)
+        done = (progress.epoch - 1) * images + min(progress.batch * config.batch_size, images)
+        return Live(
+            self._files.tensorboard,
+            self._files.run,
+            epochs=config.epochs,
+            images=config.epochs * images,
+            done=done,
+            step=len(progress.steps),
+            delta1=progress.validations[-1].get("delta1") if progress.validations else None,
+            first=is_first(),
+        )
 
 
 def _start_of_environment() -> Start:
@@ -309,55 +325,40 @@ def _start_of_environment() -> Start:
     return value  # type: ignore[return-value]
 
 
-def _reuse(run_name: str, final: Path, logs: list[Path], main: bool) -> TrainResult:
+def _reuse(files: RunFiles, selection: Selection) -> TrainResult:
     """The result of a run that has ended; its files count as written now."""
-    if main:
+    if is_first():
         print(
-            f"{run_name}: already trained with this profile, data and code; {final.name} is reused, not trained again. "
-            "To train again: ./run_all.sh --force training, or ZD_TRAIN=fresh"
+            f"{files.run}: already trained with this profile, data and code; {files.weights.name} is reused, not "
+            "trained again. To train again: ./run_all.sh --force training, or ZD_TRAIN=fresh"
         )
-        for path in (final, *logs):
+        for path in (files.weights, *files.logs):
             path.touch()
-    return TrainResult(final, *(pd.read_csv(path) for path in logs))
+    steps, validations = (pd.read_csv(path) for path in files.logs)
+    return TrainResult(files.weights, steps, validations, selection)
 
 
 def _state_to_resume(
-    run_name: str, states: States, made_from: dict[str, str], start: Start, main: bool
+    run_name: str, states: States, made_from: Mapping[str, str], start: Start
 ) -> dict[str, Any] | None:
+    """The last state of an unfinished run of this identity; another's is set aside, or with `resume` refused."""
     state = states.load()
     if state is None:
         return None
     difference = first_difference(made_from, state["identity"])
-    step = len(state["progress"]["steps"])
     if difference is None:
-        if main:
-            print(f"{run_name}: continues after step {step} of an unfinished run")
+        if is_first():
+            print(f"{run_name}: continues after step {len(state['progress']['steps'])} of an unfinished run")
         return state
     if start == "resume":
         raise ZDError(
             f"{states.folder}: cannot be resumed: {difference}: undo that, or train afresh (--fresh, ZD_TRAIN=fresh)"
         )
-    if main:
+    if is_first():
         print(f"{run_name}: begins; an unfinished run that differs is now in {states.set_aside().name}: {difference}")
     return None
-
-
-def _check_shares(frames: int, config: TrainConfig, processes: int) -> None:
-    """Every part of every batch needs a frame on every process."""
-    smallest = min(config.batch_size, frames % config.batch_size or config.batch_size)
-    if smallest < processes * config.accumulate:
-        raise ZDError(
-            f"train.batch_size {config.batch_size}: of {frames} frames the smallest batch has {smallest}, for "
-            f"{processes} processes and {config.accumulate} parts each: choose another batch_size"
-        )
 
 
 def _validation_steps(steps_per_epoch: int, validations: int) -> set[int]:
     """Evenly spaced step numbers inside an epoch, its last one included."""
     return {max(1, round(steps_per_epoch * (i + 1) / validations)) for i in range(validations)}
-
-
-def _seed_everything(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 (third-party layers may still draw from the global generator)
-    torch.manual_seed(seed)

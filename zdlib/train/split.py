@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
 
+from zdlib.data.sample import Reader
 from zdlib.data.sets.nyu import Splits, contiguous_split
 from zdlib.recipes import Recipe
 
@@ -23,6 +25,21 @@ class FrameRoles:
     train: Int64[np.ndarray, " n"]
     selection: Int64[np.ndarray, " m"]
     selection_is_held_out: bool
+
+
+@dataclass(frozen=True)
+class RunFrames:
+    """The frames of a run.
+
+    Attributes:
+        reader: gives them, with the depth that the run's recipe asks for.
+        roles: their numbers in the reader, by what they are used for.
+        source: the file they come from, for messages.
+    """
+
+    reader: Reader
+    roles: FrameRoles
+    source: Path
 
 
 def frame_roles(recipe: Recipe, official: Splits, scenes: Sequence[str], validation_fraction: float) -> FrameRoles:

@@ -1,22 +1,20 @@
 """One optimiser step: precision, accumulation, clipping, and what of a network takes part in it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from accelerate import Accelerator, DistributedType
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from zdlib.config import TrainConfig
-from zdlib.distributed import gather, pool_batch_norm
+from zdlib.distributed import gather, parallel, pool_batch_norm, without_exchange
 from zdlib.errors import ZDError
-from zdlib.losses.zoe_distill import ZoeDistillLoss
-from zdlib.models.zoe.network import ZoeDepth
-from zdlib.recipes import Recipe
+from zdlib.train.method import Batch, Method
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -27,32 +25,32 @@ class Trainer:
 
     Attributes:
         model: the network; `parallel` is the same, wrapped for several processes where there are.
-        criterion: its losses.
+        method: gives its losses.
         optimizer, schedule, scaler: as PyTorch's (the scaler acts in fp16 alone).
         config: clipping and accumulation.
         precision: fp32, bf16 or fp16, resolved.
-        accelerator: device and processes.
+        device: where the network is.
         source: the file that frames come from, for messages.
     """
 
-    model: ZoeDepth
+    model: nn.Module
     parallel: nn.Module
-    criterion: ZoeDistillLoss
+    method: Method
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     scaler: torch.amp.GradScaler
     config: TrainConfig
     precision: str
-    accelerator: Accelerator
+    device: torch.device
     source: Path
 
-    def step(self, batch: dict[str, Tensor]) -> dict[str, float]:
+    def step(self, batch: Batch) -> dict[str, float]:
         """One optimiser step; the losses, means over accumulated parts, and the gradient's norm before clipping.
 
         Raises:
             ZDError: a loss or the gradient is not finite; the weights are as before.
         """
-        batch = {key: value.to(self.accelerator.device, non_blocking=True) for key, value in batch.items()}
+        batch = {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
         self.optimizer.zero_grad(set_to_none=True)
         slices = _parts(len(batch["index"]), self.config.accumulate)
         parts = [{key: value[i] for key, value in batch.items()} for i in slices]
@@ -60,7 +58,7 @@ class Trainer:
         sums: dict[str, float] = {}
         for number, part in enumerate(parts, start=1):
             # DDP exchanges gradients once, after the last part.
-            with self.accelerator.no_sync(self.parallel) if number < len(parts) else nullcontext():
+            with without_exchange(self.parallel) if number < len(parts) else nullcontext():
                 losses = self._losses(part)
                 self._check(losses["total"], "loss", batch)
                 self.scaler.scale(losses["total"] * share).backward()
@@ -90,16 +88,16 @@ class Trainer:
         for name, module in self.model.named_modules():
             module.training = state["modes"][name]
 
-    def _losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        images = batch["image"].contiguous(memory_format=torch.channels_last)
-        half = HALF.get(self.precision)
-        with torch.autocast(self.accelerator.device.type, half or torch.bfloat16, enabled=half is not None):
-            out = self.parallel(images)
-        # The losses take logarithms of small differences: always in full precision.
-        logits = None if out.segmentation is None else out.segmentation.float()
-        return self.criterion(out.metric_depth.float(), logits, batch)
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        return self.method.losses(self._predict, batch)
 
-    def _check(self, value: Tensor, what: str, batch: dict[str, Tensor]) -> None:
+    def _predict(self, images: Float[Tensor, "b 3 h w"], **options: Any) -> Any:
+        """The network as a method's losses see it: channels last, in the training's precision, on all processes."""
+        half = HALF.get(self.precision)
+        with torch.autocast(self.device.type, half or torch.bfloat16, enabled=half is not None):
+            return self.parallel(images.contiguous(memory_format=torch.channels_last), **options)
+
+    def _check(self, value: Tensor, what: str, batch: Batch) -> None:
         # Losses and gradients are those of all processes, so all of them come here or none.
         if not torch.isfinite(value):
             frames = ", ".join(str(i) for i in gather(batch["index"].tolist()))
@@ -113,56 +111,58 @@ def _parts(frames: int, parts: int) -> list[slice]:
     return [slice(frames * i // parts, frames * (i + 1) // parts) for i in range(parts)]
 
 
-def prepare_network(model: ZoeDepth) -> None:
-    """Lay a network out for training, in place: channels last, statistics pooled over processes, unreached frozen."""
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
-    pool_batch_norm(model)
-    freeze_unreached(model)
+def prepare_network(network: nn.Module, probe: Callable[[Any], Tensor]) -> None:
+    """Lay a network out for training, in place: channels last, statistics pooled over processes, unreached frozen.
+
+    Args:
+        network: the network.
+        probe: see `freeze_unreached`.
+    """
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stub
+    pool_batch_norm(network)
+    freeze_unreached(network, probe)
 
 
 def make_trainer(
-    model: ZoeDepth,
-    recipe: Recipe,
-    seg_weight: float,
-    config: TrainConfig,
-    *,
-    steps: int,
-    accelerator: Accelerator,
-    source: Path,
+    method: Method, network: nn.Module, config: TrainConfig, *, steps: int, device: torch.device, source: Path
 ) -> Trainer:
-    """Everything around a network that `prepare_network` laid out; no random number is drawn.
+    """Everything around a method's network; no random number is drawn.
 
     Args:
-        model: the network, on the accelerator's device.
-        recipe: which losses.
-        seg_weight: of the segmentation's losses.
+        method: whose network it is.
+        network: laid out for training, on the device.
         config: optimisation, precision, and whether to compile.
         steps: optimiser steps of the whole training, for the schedule.
-        accelerator: device and processes.
+        device: of this process.
         source: the file that frames come from, for messages.
     """
-    precision = chosen_precision(config, accelerator.device)
-    parallel = accelerator.prepare_model(model)
-    optimizer, schedule = optimisation(model, config, steps)
+    precision = chosen_precision(config, device)
+    shared = parallel(network)
+    optimizer, schedule = method.optimisation(network, steps)
     return Trainer(
-        model=model,
-        parallel=compiled(parallel) if config.compile else parallel,
-        criterion=ZoeDistillLoss(recipe, seg_weight),
+        model=network,
+        parallel=compiled(shared) if config.compile else shared,
+        method=method,
         optimizer=optimizer,
         schedule=schedule,
-        scaler=torch.amp.GradScaler(accelerator.device.type, enabled=precision == "fp16"),
+        scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
         config=config,
         precision=precision,
-        accelerator=accelerator,
+        device=device,
         source=source,
     )
 
 
-def optimisation(
-    model: ZoeDepth, config: TrainConfig, steps: int
+def adamw_one_cycle(
+    groups: list[dict[str, Any]], config: TrainConfig, steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW with ZoeDepth's parameter groups under OneCycle (constant for 70 %, then a cosine to lr / 10⁴)."""
-    groups = model.parameter_groups(config.lr, config.encoder_lr_factor)
+    """AdamW under OneCycle (by default constant for 70 %, then a cosine to lr / 10⁴).
+
+    Args:
+        groups: parameter groups, each with its highest `lr`; frozen parameters are left out.
+        config: of the profile.
+        steps: of the whole training.
+    """
     for group in groups:
         group["params"] = [parameter for parameter in group["params"] if parameter.requires_grad]
     optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
@@ -188,18 +188,6 @@ def compiled(model: nn.Module) -> nn.Module:
     return cast(nn.Module, torch.compile(model, dynamic=False))
 
 
-def refuse_sharding(kind: DistributedType) -> None:
-    """Raise a ZDError if `accelerate launch` was told to share out the parameters themselves (FSDP, DeepSpeed, …).
-
-    Validation and the states on disk need the whole network in every process.
-    """
-    if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
-        raise ZDError(
-            f"accelerate launch: {kind.value} shares out parameters, which is not supported: launch without it; "
-            "against a lack of memory set train.checkpoint_activations or train.accumulate"
-        )
-
-
 @contextmanager
 def deterministic_algorithms(wanted: bool) -> Iterator[None]:
     """Within this context, if `wanted`, equal steps on a GPU are bitwise equal: what has no such algorithm is an error.
@@ -220,25 +208,31 @@ def deterministic_algorithms(wanted: bool) -> Iterator[None]:
         torch.backends.cudnn.benchmark = benchmark
 
 
-def freeze_unreached(model: ZoeDepth) -> list[str]:
+def freeze_unreached(network: nn.Module, probe: Callable[[Any], Tensor]) -> list[str]:
     """Switch off the gradient of the parameters that no output depends on, and name them.
 
-    DDP need not search for them in every step then. Found by one backward pass on one grey image, in evaluation mode:
-    neither statistics nor random numbers move.
+    DDP need not search for them in every step then. Found by one backward pass, in evaluation mode: neither statistics
+    nor random numbers move.
+
+    Args:
+        network: the network.
+        probe: the sum of all its outputs that a loss sees, on an image or more.
     """
-    modes = [module.training for module in model.modules()]
-    model.eval()
-    parameter = next(model.parameters())
-    out = model(torch.full((1, 3, *model.config.input_size), 0.5, device=parameter.device), model.unet is not None)
-    total = out.metric_depth.sum() + (0 if out.segmentation is None else out.segmentation.sum())
-    names, parameters = zip(*model.named_parameters(), strict=True)
-    gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+    modes = [module.training for module in network.modules()]
+    network.eval()
+    names, parameters = zip(*network.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(probe(network), parameters, allow_unused=True)
     unreached = [name for name, gradient in zip(names, gradients, strict=True) if gradient is None]
     for name in unreached:
-        model.get_parameter(name).requires_grad_(False)
-    for module, training in zip(model.modules(), modes, strict=True):
+        network.get_parameter(name).requires_grad_(False)
+    for module, training in zip(network.modules(), modes, strict=True):
         module.training = training
     return unreached
+
+
+def grey_image(size: tuple[int, int], device: torch.device) -> Float[Tensor, "1 3 h w"]:
+    """An image to probe a network with."""
+    return torch.full((1, 3, *size), 0.5, device=device)
 
 
 def chosen_precision(config: TrainConfig, device: torch.device) -> str:
