@@ -28,7 +28,11 @@ TRAIN = ["train", "--profile", "tiny", "--run", "distill", "--set", "model.encod
 
 def train_on(count: int, out: str) -> None:
     """`zdlib train` on so many processes of the CPU, as the README starts them."""
-    environment = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(zdlib.__file__).parents[1])}
+    environment = {
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(zdlib.__file__).parents[1]),
+    }
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
     done = subprocess.run(
         [*launcher, "-m", "--", "zdlib", *TRAIN, "--out", out],  # without --, torchrun takes --run for one of its own

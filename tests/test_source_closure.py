@@ -273,10 +273,17 @@ def test_the_nyu_reader_needs_few_files_and_no_network() -> None:
 
 
 def test_training_needs_the_losses_and_nothing_that_is_made_of_its_results() -> None:
-    files = real("train/run.py")
+    files = real("train/run.py") | real("train/methods/zoe_distill.py")
     assert {"losses/zoe_distill.py", "recipes.py", "data/sets/nyu.py", "models/zoe/network.py"} <= files
     rooms = {name.split("/")[0] for name in files if "/" in name}
     assert not rooms & {"paper", "pipeline", "bench", "apps", "evaluate"}
+
+
+def test_the_loop_needs_no_method_and_a_method_no_other() -> None:
+    assert not {name for name in real("train/run.py") if name.startswith(("train/methods/z", "models/zoe"))}
+    methods = {path.name for path in (tiny.ROOT / "zdlib/train/methods").glob("[a-z]*.py")}
+    for name in methods:
+        assert not real(f"train/methods/{name}") & {f"train/methods/{other}" for other in methods - {name}}
 
 
 def test_every_data_file_of_the_library_is_declared_by_a_module() -> None:

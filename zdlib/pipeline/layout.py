@@ -19,13 +19,13 @@ from zdlib.source_closure import fingerprints, packages
 
 MAX_CHECKSUM_BYTES = 64 * 1024**2  # inputs up to this size count by content, larger ones by date
 STATE = Path(".snakemake") / "zd"
-FIRST, STUDY = "01_data_prep", "09_control_study"
+FIRST, TRAINING, STUDY = "01_data_prep", "03_training", "09_control_study"
 JOB = "train"  # what the steps that train the study's jobs begin with
 # The profile's sections whose values make a step stale.
 SECTIONS: dict[str, tuple[str, ...]] = {
     FIRST: ("data",),
     "02_architecture": ("model",),
-    "03_training": ("data", "model", "train", "runs"),
+    TRAINING: ("data", "model", "train", "runs"),
     "04_nyu_eval": ("data", "evaluate", "runs"),
     "05_ibims_eval": ("data", "evaluate", "runs"),
     "06_parameter_table": ("model",),
@@ -168,7 +168,7 @@ class Layout:
         if step not in self.steps:
             return []
         sections = set(SECTIONS.get(JOB if step in self.jobs else step, ()))
-        sources = [self.source(step), *(self._readers() if "data" in sections else ())]
+        sources = [self.source(step), *self._methods(step), *(self._readers() if "data" in sections else ())]
         packs = {"__all__": {"packs"}}  # the same frames from another file
         unheeded = {"data": {"train": packs, "tests": packs}}
         values = self.profile.model_dump(mode="json", include=sections, exclude=unheeded)
@@ -184,6 +184,14 @@ class Layout:
         """The files of the readers of the profile's data sets: named in the profile and in no import."""
         entries = [*self.profile.data.train, *self.profile.data.tests]
         return sorted({self.root / data_set(entry.set).file for entry in entries})
+
+    def _methods(self, step: str) -> list[Path]:
+        """The files of what a step that trains trains by: named in the profile and in no import."""
+        if step != TRAINING and step not in self.jobs:
+            return []
+        jobs = {} if self.profile.study is None else self.profile.study.jobs()
+        runs = self.profile.runs if step == TRAINING else jobs
+        return [self.root / f"zdlib/train/methods/{name}.py" for name in sorted({r.method for r in runs.values()})]
 
     def source(self, step: str) -> Path:
         """The file whose code a step runs.

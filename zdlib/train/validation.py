@@ -47,4 +47,3 @@ def validate(
                 watch(place + i, batch["image"][i], true, found, valid)
     in_order = [scores for _, scores in sorted(gather(rows), key=lambda row: row[0])]
     return {str(name): float(value) for name, value in pd.DataFrame(in_order).mean().items()}
-
