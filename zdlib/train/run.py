@@ -272,7 +272,7 @@ class Loop:
         setup, roles = self._setup, self._setup.frames.roles
         return {
             "profile": setup.profile.name,
-            "data": setup.profile.data.nyu.title,
+            "data": ", ".join(entry.title for entry in setup.profile.data.train),
             "run": self._files.run,
             **setup.run.model_dump(include={"title", "method", "recipe", "seed"}),
             **setup.method.info(),
