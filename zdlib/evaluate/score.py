@@ -120,20 +120,14 @@ def score(
     findings = check(maps, frames, truth.size, protocol.name, own_size)
     per_image = evaluate_depth(maps, truth.readers, frames, protocol, seen)
     intervals = interval_table(per_image, np.random.default_rng(0))
-    far = protocol.max_depth
-    edges = list(range(int(far) + 1)) if far <= 80 else list(DISTANCE_EDGES)
-    by_distance = depth_by_distance(maps, truth.readers, frames, protocol, edges)
+    by_distance = depth_by_distance(maps, truth.readers, frames, protocol, _edges(protocol.max_depth))
     by_class = depth_by_class(maps, truth.readers, frames, protocol) if truth.dataset == "nyu" else None
-    geometry, notes = None, list(findings.notes)
-    if isinstance(truth.readers, IBimsReader) and not findings.sizes:
-        geometry = evaluate_ibims(maps, truth.readers, frames)
-    elif truth.dataset == "ibims":
-        notes.append("iBims-1's own metrics are left out: ibims/koch takes predictions at the ground truth's size only")
+    geometry, left_out = _geometry(maps, truth, frames, bool(findings.sizes))
+    notes = [*findings.notes, *left_out]
     means = summarise(per_image)
     share = None if trained_on is None else 100 * means["trained_on"] / means["images"]
     if means["skipped"]:
         notes.append(f"no pixel counts in {', '.join(means['skipped'])}")
-    metrics = {metric: means[metric] for metric in METRICS}
     row = {"protocol": protocol.name, "data": truth.data, "method": method, "images": means["images"]}
     summary = {
         **row,
@@ -143,14 +137,37 @@ def score(
         "skipped": means["skipped"],
         "trained_on": share,
         "predictions": {"name": source.path.name, "sha256": findings.sha256},
+        **_numbers(intervals, geometry),
+        "notes": notes,
+    }
+    row |= {"trained_on": np.nan if share is None else share, **{metric: means[metric] for metric in METRICS}}
+    return Score(pd.DataFrame([row]), intervals, per_image, by_distance, summary, by_class, geometry)
+
+
+def _edges(far: float) -> list[int] | list[float]:
+    """Ends of the distance bins, metres: whole metres up to the protocol's largest depth, where it has one."""
+    return list(range(int(far) + 1)) if far <= 80 else list(DISTANCE_EDGES)
+
+
+def _geometry(
+    maps: Predictions, truth: Truth, frames: list[int], resized: bool
+) -> tuple[IBimsScores | None, list[str]]:
+    """iBims-1's own metrics, and of iBims-1 why there are none."""
+    if truth.dataset != "ibims":
+        return None, []
+    if isinstance(truth.readers, IBimsReader) and not resized:
+        return evaluate_ibims(maps, truth.readers, frames), []
+    return None, ["iBims-1's own metrics are left out: ibims/koch takes predictions at the ground truth's size only"]
+
+
+def _numbers(intervals: pd.DataFrame, geometry: IBimsScores | None) -> dict[str, Any]:
+    """What a summary says of the metrics, ready for JSON."""
+    return {
         "scenes": int(intervals["clusters"].iloc[0]),
         "interval": "95 %, percentile bootstrap over scenes",
         "metrics": {r["metric"]: {end: _plain(r[end]) for end in _ENDS} for r in intervals.to_dict("records")},
         "geometry": None if geometry is None else {k: _plain(v) for k, v in geometry.summary().items()},
-        "notes": notes,
     }
-    depth = pd.DataFrame([{**row, "trained_on": np.nan if share is None else share, **metrics}])
-    return Score(depth, intervals, per_image, by_distance, summary, by_class, geometry)
 
 
 def _plain(value: float) -> float | None:

@@ -1,6 +1,7 @@
 """The paper's two figures, drawn from a built model: every box carries its traced shape and parameters."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -48,6 +49,30 @@ class _Box:
         return x + dx * _WIDE / 2, y + dy * _HIGH / 2
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """The boxes of figure 1; lists from fine to coarse, the U-Net's from coarse to fine."""
+
+    image: _Box
+    stages: list[_Box]
+    reduce: list[_Box]
+    fuse: list[_Box]
+    fine: _Box
+    relative: _Box
+    seed: _Box
+    attract: list[_Box]
+    mixture: _Box
+    metric: _Box
+    blocks: list[_Box]
+    labels: _Box
+
+    def boxes(self) -> Iterator[_Box]:
+        """All of them, in the order of drawing."""
+        for field in fields(self):
+            part = getattr(self, field.name)
+            yield from part if isinstance(part, list) else [part]
+
+
 @mpl.rc_context(STYLE)
 def draw_model(trace: Trace) -> Figure:
     """Figure 1: image → encoder → decoder → metric bins, with the U-Net that exists in training only.
@@ -57,9 +82,24 @@ def draw_model(trace: Trace) -> Figure:
     Raises:
         ValueError: the model was traced without its U-Net, or its head has no attractors.
     """
-    shapes, counts = trace.shapes, trace.parameters
+    counts = trace.parameters
     if "unet" not in counts or "head.refiners.3" not in counts:
         raise ValueError("draw_model: needs a model with a U-Net and four attractor levels")
+    parts = _parts(trace)
+    figure, axes = _canvas(-1.88, 5.5, columns=5)
+    total = {path: f"{counts[path]:,}" for path in ("encoder", "decoder", "head", "unet")}
+    _panel(axes, 0, 0, 5, f"encoder\n{total['encoder']}", "encoder")
+    _panel(axes, 1, -1, 5, f"DPT decoder\n{total['decoder']}", "decoder", columns=2)
+    _panel(axes, 3, -1, 5, f"metric bins head\n{total['head']}", "head")
+    _panel(axes, 4, -1, 5, f"U-Net, training only\n{total['unet']}", "unet", dashed=True)
+    for box in parts.boxes():
+        _draw(axes, box)
+    _connect(axes, parts)
+    return figure
+
+
+def _parts(trace: Trace) -> _Parts:
+    shapes, counts = trace.shapes, trace.parameters
     image = _Box("input", 0, 0, "image", trace.image, note="RGB, scaled to [−1, 1]")
     stages = [
         _Box("encoder", 0, 2 + i, f"encoder stage {i + 1}", shapes[f"encoder[{i}]"], trace.stages[i]) for i in range(4)
@@ -101,37 +141,33 @@ def draw_model(trace: Trace) -> Figure:
         for i in range(5)
     ]
     labels = _Box("unet", 4, -1, "class logits", shapes["unet.classifier"], counts["unet.classifier"], "3×3 conv")
+    return _Parts(image, stages, reduce, fuse, fine, relative, seed, attract, mixture, metric, blocks, labels)
 
-    figure, axes = _canvas(-1.88, 5.5, columns=5)
-    total = {path: f"{counts[path]:,}" for path in ("encoder", "decoder", "head", "unet")}
-    _panel(axes, 0, 0, 5, f"encoder\n{total['encoder']}", "encoder")
-    _panel(axes, 1, -1, 5, f"DPT decoder\n{total['decoder']}", "decoder", columns=2)
-    _panel(axes, 3, -1, 5, f"metric bins head\n{total['head']}", "head")
-    _panel(axes, 4, -1, 5, f"U-Net, training only\n{total['unet']}", "unet", dashed=True)
-    for box in (image, *stages, *reduce, *fuse, fine, relative, seed, *attract, mixture, metric, *blocks, labels):
-        _draw(axes, box)
 
-    for above, below in zip((image, *stages), stages, strict=False):
+def _connect(axes: Axes, parts: _Parts) -> None:
+    """The arrows of figure 1."""
+    for above, below in zip((parts.image, *parts.stages), parts.stages, strict=False):
         _arrow(axes, above.side("bottom"), below.side("top"))
     for level in range(4):
-        _arrow(axes, stages[level].side("right"), reduce[level].side("left"))
+        _arrow(axes, parts.stages[level].side("right"), parts.reduce[level].side("left"))
     for level in range(3):  # skip connections go up one row: a map of 1/s joins the fusion that doubles it
-        _arrow(axes, reduce[level].side("right"), _lower_left(fuse[level]))
-    _arrow(axes, reduce[3].side("right"), fuse[3].side("bottom"), bend=0.25)
-    for above, below in zip((relative, fine, *fuse), (fine, *fuse), strict=False):
+        _arrow(axes, parts.reduce[level].side("right"), _lower_left(parts.fuse[level]))
+    _arrow(axes, parts.reduce[3].side("right"), parts.fuse[3].side("bottom"), bend=0.25)
+    for above, below in zip((parts.relative, parts.fine, *parts.fuse), (parts.fine, *parts.fuse), strict=False):
         _arrow(axes, below.side("top"), above.side("bottom"))
-    for above, below in zip((metric, mixture, *attract), (mixture, *attract, seed), strict=False):
+    for above, below in zip(
+        (parts.metric, parts.mixture, *parts.attract), (parts.mixture, *parts.attract, parts.seed), strict=False
+    ):
         _arrow(axes, below.side("top"), above.side("bottom"))
-    for above, below in zip((labels, *blocks[::-1]), blocks[::-1], strict=False):
+    for above, below in zip((parts.labels, *parts.blocks[::-1]), parts.blocks[::-1], strict=False):
         _arrow(axes, below.side("top"), above.side("bottom"), "unet")
     for level in range(4):
-        _arrow(axes, fuse[level].side("right"), attract[level].side("left"))
-        _over(axes, fuse[level], blocks[3 - level])
-    _arrow(axes, reduce[3].side("right"), seed.side("left"))
-    _arrow(axes, fine.side("right"), mixture.side("left"))
-    _arrow(axes, relative.side("right"), _upper_left(mixture), bend=-0.1)
-    _under(axes, reduce[3], blocks[0])
-    return figure
+        _arrow(axes, parts.fuse[level].side("right"), parts.attract[level].side("left"))
+        _over(axes, parts.fuse[level], parts.blocks[3 - level])
+    _arrow(axes, parts.reduce[3].side("right"), parts.seed.side("left"))
+    _arrow(axes, parts.fine.side("right"), parts.mixture.side("left"))
+    _arrow(axes, parts.relative.side("right"), _upper_left(parts.mixture), bend=-0.1)
+    _under(axes, parts.reduce[3], parts.blocks[0])
 
 
 @mpl.rc_context(STYLE)
