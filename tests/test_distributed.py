@@ -58,6 +58,7 @@ def runs(tmp_path_factory):
         yield {name: RunPaths(name).checkpoints for name in ("one", "two")}
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(runs):
     one, two = (pd.read_csv(folder / "distill_steps.csv") for folder in runs.values())
     assert len(one) == 20
@@ -66,6 +67,7 @@ def test_two_processes_train_as_one(runs):
     np.testing.assert_allclose(two["grad_norm"], one["grad_norm"], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_batch_normalisation_sees_the_batches_of_both(runs):
     one, two = (
         load_checkpoint(folder / "distill.safetensors", segmentation=True)[0].state_dict() for folder in runs.values()
@@ -76,6 +78,7 @@ def test_batch_normalisation_sees_the_batches_of_both(runs):
         torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_merged_validation_is_exactly_that_of_one_process(runs):
     model, info = load_checkpoint(runs["two"] / "distill.safetensors")
     profile = load_profile("tiny")

@@ -131,6 +131,7 @@ def test_info(files, capsys):
     assert '"recipe": "corrected"' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_official_file_goes_through_convert_and_predict(tmp_path, monkeypatch):
     """Its depth is the reference's, once the picture's rounding to 8 bits (which the reference lacks) is undone."""
     torch.save({"model": official_state("swin2_t")}, tmp_path / "ZoeD.pt")

@@ -25,6 +25,7 @@ from zdlib.recipes import RECIPES
 SMALL = Case("small", "inference", "zoe_swin2_t", ("plain", "zdlib"), size=(64, 64))
 
 
+@pytest.mark.slow
 def test_contestants_take_turns_on_equal_answers():
     table = bench(SMALL, rounds=2, threads=1).set_index("contestant")
     assert table["difference"]["plain"] == 0
@@ -37,12 +38,14 @@ def test_contestants_take_turns_on_equal_answers():
     assert (table["threads"] == 1).all()
 
 
+@pytest.mark.slow
 def test_what_does_not_agree_is_not_timed(monkeypatch):
     monkeypatch.setattr("zdlib.bench.run.AGREEMENT", 0.0)
     with pytest.raises(ZDError, match=r"small: zdlib gives another answer \(difference .*\): nothing is timed"):
         bench(SMALL, rounds=1, threads=1)
 
 
+@pytest.mark.slow
 def test_a_contestant_that_cannot_be_had_is_one_line(tmp_path, capsys, monkeypatch):
     odd = Case("odd", "inference", "zoe_distill_lite0", ("plain",), size=(64, 96))
     monkeypatch.setitem(CASES, "odd", odd)
@@ -78,6 +81,7 @@ def plain_depth(tmp_path_factory):
     return weights, prepare(SMALL, "plain", weights)()["depth"].numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contestant", [*SAVINGS[1:], "zdlib"])
 def test_every_saving_leaves_the_depth(plain_depth, contestant, monkeypatch):
     from zdlib.models.layers import attention
@@ -88,6 +92,7 @@ def test_every_saving_leaves_the_depth(plain_depth, contestant, monkeypatch):
     assert difference({"depth": found.numpy()}, {"depth": expected}) < 1e-4
 
 
+@pytest.mark.slow
 def test_a_training_step_has_the_plain_loop_s_losses_and_gradients(tmp_path):
     case = Case("small", "training", "zoe_swin2_t", CASES["Zoe-Distill SwinV2-T"].contestants, (64, 64), 2, "training")
     weights = tmp_path / "w.safetensors"
@@ -118,6 +123,7 @@ def test_differences_by_hand():
     assert difference(losses, {"losses": np.array([1.0, 2.0]), "gradients": np.array([3.0, 4.0])}) == pytest.approx(0.1)
 
 
+@pytest.mark.slow
 def test_a_breakdown_names_every_stage():
     found = stages.breakdown(SMALL, rounds=1, threads=1)
     assert found.groupby("contestant")["stage"].unique().str.len().tolist() == [3, 3]

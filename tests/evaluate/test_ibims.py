@@ -79,6 +79,7 @@ def test_without_any_plane(reader, predictions):
     assert np.isnan(scores.summary()["pe_flatness"])
 
 
+@pytest.mark.slow
 def test_processes_change_nothing(reader, predictions):
     one, two = (evaluate_ibims(predictions, reader, [0, 1, 2], workers=n) for n in (1, 2))
     for name in ("per_image", "planes", "by_distance"):

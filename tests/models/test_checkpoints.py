@@ -183,6 +183,7 @@ def test_an_official_checkpoint_is_in_metres_and_unsqueezed(official):
         load_depth_model(official[0], device="tpu9")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "name"),
     [("swin2_t", "zoe_swin2_t"), ("swin2_b", "zoe_swin2_b"), ("swin2_l", "zoe_swin2_l"), ("beit_b", "zoe_beit_b"),

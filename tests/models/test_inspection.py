@@ -63,6 +63,7 @@ def test_segmentation_teaches_encoder_and_fusion_only(model):
     assert reach.loc["U-Net (training only)", "from depth"] == 0
 
 
+@pytest.mark.slow
 def test_the_paper_s_model_on_the_meta_device():
     with torch.device("meta"):
         model = build_model(PAPER, segmentation=True)

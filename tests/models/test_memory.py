@@ -20,6 +20,7 @@ print(obeyed, faults() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_large_blocks_are_not_mapped_anew():
     found = {}

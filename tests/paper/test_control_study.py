@@ -43,6 +43,7 @@ def made(tmp_path_factory):
         yield profile, paths
 
 
+@pytest.mark.slow
 def test_jobs_are_arms_times_seeds(made):
     profile, _ = made
     jobs = profile.study.jobs()
@@ -52,6 +53,7 @@ def test_jobs_are_arms_times_seeds(made):
         study_job.run_job(*made[:1], "control_3", made[1])
 
 
+@pytest.mark.slow
 def test_scores_of_every_training(made):
     scores = control_study.load_scores(*made)
     assert set(scores["data"]) == {"boxes", "halls"}
@@ -61,6 +63,7 @@ def test_scores_of_every_training(made):
     assert scores.query("where == 'all pixels'")["value"].notna().all()
 
 
+@pytest.mark.slow
 def test_a_missing_score_is_named(made, tmp_path, monkeypatch):
     monkeypatch.setattr(RunPaths, "results", property(lambda self: tmp_path))
     with pytest.raises(ZDError, match=r"study_distill_1\.csv: no such file: ./run_all.sh --profile tiny runs"):
@@ -74,6 +77,7 @@ def weights(made, key):
     return model.state_dict()
 
 
+@pytest.mark.slow
 def test_a_probe_sends_no_gradient_back(made):
     for detach in (False, True):
         model = build_model(made[0].model, segmentation=True)
@@ -84,6 +88,7 @@ def test_a_probe_sends_no_gradient_back(made):
         assert all(p.grad is None for p in model.decoder.parameters()) == detach
 
 
+@pytest.mark.slow
 def test_a_frozen_encoder_stays(made):
     frozen, free = weights(made, "frozen_1"), weights(made, "distill_1")
     torch.manual_seed(1)
@@ -159,6 +164,7 @@ def test_detectable_differences_of_the_studys_sizes(pairs, detectable):
     assert table["detectable"].item() == pytest.approx(detectable, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_figures_get_a_column_a_metric(made):
     profile, paths = made
     differences = control_study.compare_pairs(profile, control_study.load_scores(profile, paths))

@@ -56,6 +56,7 @@ figures.save_figure(figure, sys.argv[1], RunPaths("t"))
 """
 
 
+@pytest.mark.slow
 def test_same_bytes_in_every_process(paths):
     environment = {"ZD_ROOT": str(repo_root()), "PYTHONPATH": str(figures.__file__).rsplit("/", 3)[0]}
     for name, seed in (("a", "1"), ("b", "2")):

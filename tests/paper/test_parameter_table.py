@@ -19,6 +19,7 @@ def test_paper_s_network_equals_the_original_part_by_part():
     assert table.loc["in all (inference)", "here"] == 102_857_058
 
 
+@pytest.mark.slow
 def test_every_model_is_counted(models):
     assert sorted(models.index) == list_models()
     parts = models[["encoder", "decoder", "head"]].sum(axis=1)
@@ -27,6 +28,7 @@ def test_every_model_is_counted(models):
     assert models.loc["zoe_swin2_t", "in all"] == 42_179_476
 
 
+@pytest.mark.slow
 def test_published_millions_are_met(models):
     known = models["published [M]"].dropna().drop("zoe_distill_swin2_b")
     gap = (models.loc[known.index, "in all"] / 1e6 - known).abs() / known
@@ -36,6 +38,7 @@ def test_published_millions_are_met(models):
     assert (distilled["in all"] + distilled["U-Net"]) / 1e6 == pytest.approx(distilled["published [M]"], rel=0.01)
 
 
+@pytest.mark.slow
 def test_comparison_counts_every_row():
     small = ModelConfig(encoder="tf_efficientnet_lite0", encoder_weights="packaged", input_size=(64, 64))
     table = parameter_table.comparison_table(small, "mine").set_index("method")
@@ -47,6 +50,7 @@ def test_comparison_counts_every_row():
     assert table.loc["mine, training", "multiply–adds [G]"] == table.loc["mine, inference", "multiply–adds [G]"]
 
 
+@pytest.mark.slow
 def test_multiply_adds_of_the_released_code(models):
     """227 GFLOP (twice the multiply–adds) are known for ZoeD on SwinV2-B, from code that upsamples before projecting.
 
@@ -59,6 +63,7 @@ def test_multiply_adds_of_the_released_code(models):
     assert 2 * (models.loc["zoe_swin2_b", "multiply–adds [G]"] + (blocks + output) / 1e9) == pytest.approx(227, abs=0.5)
 
 
+@pytest.mark.slow
 def test_multiply_adds_grow_with_the_model(models):
     column = models["multiply–adds [G]"]
     assert column["zoe_swin2_t"] < column["zoe_swin2_b"] < column["zoe_swin2_l"]

@@ -77,6 +77,7 @@ def test_excursions_start_from_the_standard(flip, label):
 
 
 # ------------------------------------------------------------------------------------------------------- on frames
+@pytest.mark.slow
 def test_bars_are_differences_of_evaluated_numbers_and_add_up(audit):
     table = protocol_audit.path_table(audit.path, METRICS)
     assert table["change"].tolist()[1:] == [step.label for step in protocol_audit.NYU_STEPS]
@@ -89,6 +90,7 @@ def test_bars_are_differences_of_evaluated_numbers_and_add_up(audit):
         assert values[0] + bars[1:].sum() == pytest.approx(values[-1], rel=1e-14, abs=1e-15)
 
 
+@pytest.mark.slow
 def test_the_ends_are_what_notebook_04_measured(audit, evaluated):
     profile, paths = evaluated
     rows = evaluations.nyu_study(profile, paths).depth.set_index(["protocol", "method"])
@@ -103,6 +105,7 @@ def test_the_ends_are_what_notebook_04_measured(audit, evaluated):
     assert protocol_audit.path_table(audit.path)["trained_on"].tolist() == [0, 0, 0, 0, 100, 60]
 
 
+@pytest.mark.slow
 def test_an_evaluation_in_bfloat16_is_audited_in_bfloat16(evaluated):
     """Notebook 04's tables and the audit's are of one precision, or the audit would refuse them."""
     profile, paths = evaluated
@@ -119,6 +122,7 @@ def test_an_evaluation_in_bfloat16_is_audited_in_bfloat16(evaluated):
         evaluations.nyu_study(profile, paths)
 
 
+@pytest.mark.slow
 def test_points_agree_with_the_papers_evaluation(audit, evaluated):
     """Frame by frame judging gives what `evaluate_depth` gives, for every way on the test frames."""
     profile, paths = evaluated
@@ -140,6 +144,7 @@ def test_points_agree_with_the_papers_evaluation(audit, evaluated):
     assert checked == 4 + 7
 
 
+@pytest.mark.slow
 def test_excursions_and_their_intervals(audit):
     table = protocol_audit.excursion_table(audit.path[0], audit.excursions, np.random.default_rng(0)).set_index(
         "change"
@@ -158,6 +163,7 @@ def test_excursions_and_their_intervals(audit):
     assert table.loc["image padded by reflection", "rmse_change"] != 0
 
 
+@pytest.mark.slow
 def test_tables_of_other_weights_are_refused(evaluated, tmp_path, monkeypatch):
     profile, paths = evaluated
     path = evaluations.per_image_path(paths, "nyu/standard", "distill")
@@ -174,6 +180,7 @@ def test_tables_of_other_weights_are_refused(evaluated, tmp_path, monkeypatch):
         evaluations.load_per_image(RunPaths("nobody"), "nyu/standard", "distill")
 
 
+@pytest.mark.slow
 def test_ibims(evaluated):
     profile, paths = evaluated
     found = protocol_audit.ibims_audit(profile, paths, "distill")
@@ -194,6 +201,7 @@ def test_the_border_is_cut_off_again():
     np.testing.assert_array_equal(back, image[..., 0])
 
 
+@pytest.mark.slow
 def test_the_mixture_of_seen_and_unseen(audit):
     parts = protocol_audit.seen_and_unseen(audit.path[-1].per_image).set_index("frames")
     weights = parts["share"] / 100

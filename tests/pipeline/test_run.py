@@ -64,6 +64,7 @@ def make_fail(folder: Path, code: str) -> None:
     path.write_text(json.dumps(content))
 
 
+@pytest.mark.slow
 def test_a_run_leaves_results_and_provenance(restored: Path) -> None:
     results = restored / "results" / "tiny"
     assert (results / "report.html").read_text().startswith("<!doctype html>")
@@ -76,6 +77,7 @@ def test_a_run_leaves_results_and_provenance(restored: Path) -> None:
     assert {"commit", "dirty", "hardware", "depends"} <= record.keys()
 
 
+@pytest.mark.slow
 def test_a_second_run_has_nothing_to_do(restored: Path) -> None:
     started = time.monotonic()
     done = tiny.pipeline(restored, "run")
@@ -107,6 +109,7 @@ def delete_output(folder: Path) -> None:
 ALL_BUT_2_AND_6 = ["01_data_prep", *DOWNSTREAM_OF_3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "first_reason", "steps"),
     [
@@ -125,6 +128,7 @@ def test_a_change_makes_stale_exactly_what_depends_on_it(checkout, change, first
     assert all(text.startswith("follows ") for text in list(found.values())[1:])
 
 
+@pytest.mark.slow
 def test_dates_and_outputs_of_a_notebook_change_nothing(checkout: Path) -> None:
     for path in [*checkout.glob("notebooks/*"), *checkout.glob("zdlib/*.py"), *checkout.glob("data/rooms/*")]:
         os.utime(path)
@@ -135,6 +139,7 @@ def test_dates_and_outputs_of_a_notebook_change_nothing(checkout: Path) -> None:
     assert stale(checkout) == {}
 
 
+@pytest.mark.slow
 def test_only_what_is_stale_runs(checkout: Path) -> None:
     edit_notebook(checkout)
     assert "[6/10] 06_parameter_table" not in tiny.pipeline(checkout, "run", "--dry-run").stdout
@@ -147,6 +152,7 @@ def test_only_what_is_stale_runs(checkout: Path) -> None:
     assert stale(checkout) == {}
 
 
+@pytest.mark.slow
 def test_force_names_a_step_by_number_or_name(checkout: Path) -> None:
     done = tiny.pipeline(checkout, "run", "--dry-run", "--force", "06")
     assert "06_parameter_table   asked for with --force" in done.stdout
@@ -155,6 +161,7 @@ def test_force_names_a_step_by_number_or_name(checkout: Path) -> None:
     assert unknown.stderr.startswith("error: 99: no such step: choose one of 01_data_prep, ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("forced", "start"), [(["03_training"], "fresh"), (["07_plots"], None)])
 def test_a_forced_training_is_not_answered_by_a_finished_one(tmp_path, monkeypatch, forced, start) -> None:
     class Recorder(subprocess.Popen):
@@ -173,6 +180,7 @@ def test_a_forced_training_is_not_answered_by_a_finished_one(tmp_path, monkeypat
         assert run._snakemake(Layout("smoke"), 1, forced, lock) == 0
 
 
+@pytest.mark.slow
 def test_a_failing_cell_is_told_and_leaves_the_previous_results(checkout: Path) -> None:
     before = {path: (checkout / path).read_bytes() for path in tiny.outputs(checkout)["03_training"]}
     make_fail(checkout, "def f():\n    raise ValueError('the sea is dry')\nf()")
@@ -188,6 +196,7 @@ def test_a_failing_cell_is_told_and_leaves_the_previous_results(checkout: Path) 
     assert found["03_training"].startswith("failed last time")
 
 
+@pytest.mark.slow
 def test_a_declared_output_must_be_written(checkout: Path) -> None:
     path = checkout / "notebooks" / "03_training.ipynb"
     path.write_text(path.read_text().replace("distill.safetensors", "other.safetensors"))
@@ -196,6 +205,7 @@ def test_a_declared_output_must_be_written(checkout: Path) -> None:
     assert "03_training: left an old results/tiny/checkpoints/distill.safetensors as it was" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill -9"])
 def test_an_interrupt_leaves_nothing_half_written(checkout: Path, number: signal.Signals) -> None:
     before = {path: (checkout / path).read_bytes() for path in tiny.outputs(checkout)["03_training"]}
@@ -263,6 +273,7 @@ def kill_everything(pid: int) -> None:
         os.kill(member, signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["results", "figures"])
 def test_an_unwritable_output_folder_is_one_line(checkout: Path, place: str) -> None:
     shutil.rmtree(checkout / place, ignore_errors=True)
@@ -274,6 +285,7 @@ def test_an_unwritable_output_folder_is_one_line(checkout: Path, place: str) -> 
     assert done.stderr.startswith(f"error: {checkout / place}: cannot hold results (")
 
 
+@pytest.mark.slow
 def test_an_unknown_profile_key_is_one_line(checkout: Path) -> None:
     tiny.write_profile(checkout, train={"epoch": 2})
     done = tiny.pipeline(checkout, "run", check=False)
@@ -282,6 +294,7 @@ def test_an_unknown_profile_key_is_one_line(checkout: Path) -> None:
     assert "tiny.yaml: unknown key train.epoch: did you mean epochs?" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_notebook_without_rule_is_told(checkout: Path) -> None:
     tiny.write_notebook(checkout / "notebooks" / "09_more.ipynb")
     done = tiny.pipeline(checkout, "status", check=False)
@@ -295,6 +308,7 @@ STUDY = {
 }
 
 
+@pytest.mark.slow
 def test_a_study_has_a_step_for_each_training(checkout: Path) -> None:
     tiny.write_notebook(checkout / "notebooks" / "09_control_study.ipynb")
     content = yaml.safe_load((checkout / "profiles" / "tiny.yaml").read_text())
@@ -308,6 +322,7 @@ def test_a_study_has_a_step_for_each_training(checkout: Path) -> None:
     assert list(stale(checkout)) == [step for step in steps if step != "train_control_2"]
 
 
+@pytest.mark.slow
 def test_steps_side_by_side(checkout: Path) -> None:
     """Lines of steps that run at the same time are told apart."""
     done = tiny.pipeline(checkout, "run", "--jobs", "2", "--force", "02", "--force", "06")

@@ -58,6 +58,7 @@ def test_it_shows_the_logs_and_pictures_of_the_first_selection_frames(profile, c
         assert name in bar.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_without_it_weights_and_logs_are_the_same(profile, monkeypatch):
     class Nothing(Live):
         def __init__(self, *_, **__): ...
@@ -88,6 +89,7 @@ def test_no_random_number_is_drawn(tmp_path):
     assert generators() == before
 
 
+@pytest.mark.slow
 def test_a_resumed_run_shows_every_step_once(profile, monkeypatch):
     whole, count = Trainer.step, 0
 
@@ -154,6 +156,7 @@ def test_it_has_no_part_in_what_identifies_a_run(profile):
     assert not {"source zdlib/train/progress.py", "source zdlib/colours.py", "package tensorboard"} & set(names)
 
 
+@pytest.mark.slow
 def test_tensorboard_is_imported_when_a_training_begins_and_without_a_warning():
     code = (
         "import sys, zdlib.train.run, zdlib.train.progress\n"

@@ -55,6 +55,7 @@ def stop_at(monkeypatch, step: int, error: type[BaseException] = RuntimeError) -
 
 
 # ----------------------------------------------------------------------------------------------------- whole trainings
+@pytest.mark.slow
 def test_killed_three_times_a_training_ends_as_if_it_never_had_been(folder):
     script = [sys.executable, tiny_training.__file__, str(folder)]
     environment = os.environ | {"PYTHONPATH": str(Path(training.__file__).parents[2]), "OMP_NUM_THREADS": "1"}
@@ -68,6 +69,7 @@ def test_killed_three_times_a_training_ends_as_if_it_never_had_been(folder):
     assert outputs(folder) == killed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [2, 3, 6])  # inside an epoch, at its border, in the last step
 def test_broken_and_resumed_is_bitwise_equal(folder, monkeypatch, step):
     profile = load_profile("tiny")
@@ -82,6 +84,7 @@ def test_broken_and_resumed_is_bitwise_equal(folder, monkeypatch, step):
     assert not list(RunPaths("tiny").checkpoints.glob("*.unfinished"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_ends_with_a_status_of_its_own(folder, monkeypatch, capsys, number, status):
     whole = Trainer.step
@@ -117,6 +120,7 @@ def test_resume_refuses_another_configuration_and_names_the_first_difference(fol
     assert list(RunPaths("tiny").checkpoints.glob("distill.abandoned/state-*.pt"))
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_reused_until_something_changes(folder, monkeypatch, capsys):
     profile = load_profile("tiny")
     first = train(profile, "control")

@@ -65,6 +65,7 @@ def test_a_run_writes_checkpoint_and_logs(profile, paths):
     assert info["selection_frames"] == [4, 5]
 
 
+@pytest.mark.slow
 def test_learning_rate_is_constant_and_then_falls(profile, paths):
     profile = profile.model_copy(update={"train": profile.train.model_copy(update={"epochs": 5})})
     lr = train(profile, "control", paths).steps["lr"].to_numpy()
@@ -74,6 +75,7 @@ def test_learning_rate_is_constant_and_then_falls(profile, paths):
     assert lr[-1] == pytest.approx(1e-7, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_two_runs_are_bitwise_equal_and_another_seed_is_not(profile, paths):
     def weights(name):
         return load_checkpoint(train(profile, name, paths, "fresh").checkpoint, segmentation=True)[0].state_dict()
@@ -107,6 +109,7 @@ def test_the_control_differs_in_the_segmentation_alone(profile, paths, monkeypat
     assert list(result.steps) == ["step", "epoch", "lr", "total", "silog", "grad_norm"]
 
 
+@pytest.mark.slow
 def test_the_published_recipe_trains_in_kilometres_and_selects_on_its_own_frames(profile, paths):
     result = train(profile, "published", paths)
     _, info = load_checkpoint(result.checkpoint)
@@ -143,6 +146,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_old_result(profil
     assert (paths.checkpoints / "control.safetensors").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "native", "used"),
     [("auto", True, "bf16"), ("auto", False, "fp32"), ("bf16", False, "bf16"), ("fp32", True, "fp32")],
@@ -194,6 +198,7 @@ def without_mean(prediction, target, mask):
     return 10 * g[mask].std()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [without_mask, without_mean])
 def test_without_a_part_of_the_loss_they_are_not(profile, paths, monkeypatch, loss):
     monkeypatch.setattr(
@@ -202,11 +207,13 @@ def test_without_a_part_of_the_loss_they_are_not(profile, paths, monkeypatch, lo
     assert deviation(ten_steps(profile), paths) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"clip_grad_norm": 1e9}, {"encoder_lr_factor": 1.0}])
 def test_without_a_part_of_the_optimisation_they_are_not(profile, paths, change):
     assert deviation(ten_steps(profile, **change), paths) > 0.01
 
 
+@pytest.mark.slow
 def test_training_from_a_pack_gives_the_same_bytes(profile, paths, tmp_path):
     expected = train(profile, "distill", paths, "fresh").checkpoint.read_bytes()
     mat, pack = profile.data.nyu.root, tmp_path / "raw.pack"

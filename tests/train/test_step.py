@@ -44,6 +44,7 @@ def test_the_loss_of_accumulated_parts_is_their_mean(profile, monkeypatch):
         assert found == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["checkpoint_activations", "deterministic"])
 def test_on_a_cpu_these_settings_change_no_number(profile, setting):
     expected = train(profile, "distill").steps
@@ -88,6 +89,7 @@ for encoder in ENCODERS:
 """
 
 
+@pytest.mark.slow
 def test_a_compiled_step_and_prediction_are_one_graph_each_and_the_same():
     folders = [Path(zdlib.__file__).parents[1], Path(__file__).parents[1]]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))}
@@ -95,6 +97,7 @@ def test_a_compiled_step_and_prediction_are_one_graph_each_and_the_same():
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_training_compiles_if_asked(profile, monkeypatch):
     seen = []
     monkeypatch.setattr(torch, "compile", lambda model, **options: seen.append((model, options)) or model)

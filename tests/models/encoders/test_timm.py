@@ -59,6 +59,7 @@ def test_swin_taps_are_timms_features():
             torch.testing.assert_close(level, theirs, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_beit_equals_timm_at_the_native_size():
     torch.manual_seed(0)
     encoder = BeitEncoder("beit_base_patch16_384").eval()

@@ -79,6 +79,7 @@ def test_one_domain(size, kind, bin_type, domain):
     compare(reference, own, torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("winner", ["nyu", "kitti"])
 def test_two_domains_and_the_router(winner):
     reference = theirs((NYU, KITTI), seed=3, num_attractors=[16, 16, 16, 16])

@@ -15,6 +15,7 @@ def rooms():
     return {case: layout.build_room(case[1], case[0]) for case in CASES}
 
 
+@pytest.mark.slow
 def test_a_seed_gives_one_room(rooms):
     for case in CASES[::7]:
         kind, again = layout.build_room(case[1], case[0])
@@ -30,17 +31,20 @@ def test_a_seed_gives_one_room(rooms):
                 assert np.array_equal(a.mesh.positions, b.mesh.positions)
 
 
+@pytest.mark.slow
 def test_seeds_and_data_sets_differ(rooms):
     shapes = {(name, round(room.width, 6), round(room.depth, 6)) for (name, _), (_, room) in rooms.items()}
     assert len(shapes) == len(CASES)
 
 
+@pytest.mark.slow
 def test_furniture_does_not_overlap(rooms):
     for case, (_, room) in rooms.items():
         for a, b in itertools.combinations(room.furniture_footprints, 2):
             assert min(a[2], b[2]) - max(a[0], b[0]) < 1e-6 or min(a[3], b[3]) - max(a[1], b[1]) < 1e-6, (case, a, b)
 
 
+@pytest.mark.slow
 def test_furniture_is_inside_the_room(rooms):
     for case, (_, room) in rooms.items():
         for x0, z0, x1, z1 in room.furniture_footprints:
@@ -50,12 +54,14 @@ def test_furniture_is_inside_the_room(rooms):
             assert z1 <= room.depth + 0.011, case
 
 
+@pytest.mark.slow
 def test_labels_are_nyu_names(rooms):
     names = {item.label for _, room in rooms.values() for item in room.placed} | set(PART_LABELS.values())
     assert UNLABELLED in names
     assert len(classes.raw_ids(sorted(names - {UNLABELLED}))) > 50
 
 
+@pytest.mark.slow
 def test_only_models_of_the_data_set_are_used(rooms):
     for (name, _), (_, room) in rooms.items():
         assert {catalogue.models()[model].used_in for model in layout.models_used(room.placed)} == {name}
