@@ -109,7 +109,8 @@ def test_what_is_not_a_profile_is_named(tmp_path: Path, text: str, message: str)
 
 def test_an_unknown_profile_lists_the_known_ones() -> None:
     with pytest.raises(
-        ZDError, match=r"dmeo\.yaml: no such profile: choose one of demo, paper, paper_study, smoke, study"
+        ZDError,
+        match=r"dmeo\.yaml: no such profile: choose one of demo, own_pictures, paper, paper_study, smoke, study",
     ):
         load_profile("dmeo", ROOT)
 
@@ -166,3 +167,100 @@ def test_a_wrong_value_of_the_file_names_the_file(tmp_path):
 def test_a_value_that_is_not_yaml_is_named():
     with pytest.raises(ZDError, match="not a YAML value"):
         load_profile("smoke", changes=["train.lr=["])
+
+
+# ------------------------------------------------------------------------------------------------------ data by list
+FOLDER = {"set": "folder", "root": "pictures"}
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "message"),
+    [
+        ("train", {"root": "x"}, r"data\.train\.0: names no data set: add set, one of nyu, folder, ibims, "),
+        (
+            "train",
+            FOLDER | {"set": "foldr"},
+            r"data\.train\.0: no data set foldr: did you mean folder\? Known data s",
+        ),
+        ("train", {"set": "nyu"}, r"data\.train\.0\.root: field required"),
+        (
+            "train",
+            FOLDER | {"metre_per_unit": 1},
+            r"unknown key data\.train\.0\.metre_per_unit: did you mean metres_per_unit\? Known keys here: root, ",
+        ),
+        ("train", {"set": "ibims", "root": "x", "metres_per_unit": 1}, r"unknown key data\.train\.0\.metres_per_unit"),
+        (
+            "train",
+            FOLDER | {"split": {"shares": 0.2}},
+            r"unknown key data\.train\.0\.split\.shares: did you mean shar",
+        ),
+        ("train", FOLDER | {"split": {"share": 1}}, r"data\.train\.0\.split\.share: input should be less than 1"),
+        ("train", FOLDER | {"split": {}}, r"data\.train\.0\.split: a split has exactly one of file, scenes and share"),
+        ("train", FOLDER | {"protocol": "nyu/standard"}, "pictures: a protocol belongs to a test"),
+        ("tests", FOLDER, "pictures: name the protocol whose pixel rules apply"),
+        ("tests", FOLDER | {"protocol": "nyu/standard", "size": [2, 2]}, "a test is judged at its own size"),
+    ],
+)
+def test_a_data_set_that_is_not_right_is_named(tmp_path: Path, part: str, entry: object, message: str) -> None:
+    with pytest.raises(ZDError, match=rf"^[^\n]*mine\.yaml: .*{message}"):
+        load(tmp_path, content() | {"data": {part: [entry]}})
+
+
+def test_a_change_reaches_into_the_list() -> None:
+    assert load_profile("demo", changes=["data.train.0.name=x"]).data.train[0].title == "x"
+    with pytest.raises(ZDError, match=r"^--set data\.train\.0\.nam=x: unknown key data\.train\.0\.nam: did you m"):
+        load_profile("demo", changes=["data.train.0.nam=x"])
+    with pytest.raises(ZDError, match=r"^--set data\.train\.7\.name=x: not a change"):
+        load_profile("demo", changes=["data.train.7.name=x"])
+
+
+def test_the_rooms_are_written_where_the_profile_says() -> None:
+    assert load_profile("study").data.embedded_files == (
+        "results/study/data/rooms_n.mat",
+        "results/study/data/splits.mat",
+        "results/study/data/rooms_i",
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ extends
+def write(folder: Path, **profiles: dict[str, Any]) -> None:
+    (folder / "profiles").mkdir(exist_ok=True)
+    for name, values in profiles.items():
+        (folder / "profiles" / f"{name}.yaml").write_text(yaml.safe_dump({"name": name} | values))
+
+
+def test_a_profile_extends_another_mapping_by_mapping(tmp_path: Path) -> None:
+    base = {key: value for key, value in content().items() if key != "name"}
+    write(tmp_path, base=base, middle={"extends": "base", "train": {"epochs": 2}, "model": {"input_size": [64, 64]}})
+    write(tmp_path, top={"extends": "middle", "train": {"lr": 1e-3}, "runs": {"distill": None}, "study": None})
+    top, untouched = (load_profile(name, tmp_path) for name in ("middle", "base"))
+    assert (top.train.epochs, top.train.lr) == (2, untouched.train.lr)
+    assert top.model.input_size == (64, 64), "a list replaces a list"
+    assert top.data.nyu.root == "results/middle/data/rooms_n.mat"
+    with pytest.raises(ZDError, match=r"top\.yaml: runs: no run has a seg_weight above 0"):
+        load_profile("top", tmp_path)
+
+
+def test_sections_can_be_taken_from_several_profiles() -> None:
+    study, paper = load_profile("study", ROOT), load_profile("paper", ROOT)
+    both = load_profile("paper_study", ROOT)
+    assert (both.study, both.model, both.data) == (study.study, paper.model, paper.data)
+    assert not both.runs
+
+
+@pytest.mark.parametrize(
+    ("extends", "message"),
+    [
+        ("mine", r"mine\.yaml: extends: goes in a circle \(mine extends mine\): leave one of them out"),
+        ("other", r"other\.yaml: extends: goes in a circle \(mine extends other extends mine\)"),
+        ("none", r"none\.yaml: no such profile \(profiles/mine\.yaml extends it\): choose one of mine, other"),
+        ({"other": ["studies"]}, r"mine\.yaml: extends: other has no studies: choose from "),
+        (["other"], r"mine\.yaml: extends: \['other'\] is neither a profile nor "),
+    ],
+)
+def test_what_cannot_be_extended_is_named(tmp_path: Path, extends: object, message: str) -> None:
+    # With sections, the profile that is extended is read whole, too: it must not extend mine.
+    other = {"train": {}} if isinstance(extends, dict) else {"extends": "mine"}
+    write(tmp_path, mine={"extends": extends}, other=other)
+    with pytest.raises(ZDError, match=message):
+        load_profile("mine", tmp_path)

@@ -18,8 +18,9 @@ from zdlib.distributed import PooledBatchNorm, gather, largest, pool_batch_norm,
 from zdlib.errors import ZDError
 from zdlib.models.checkpoints import load_checkpoint
 from zdlib.paths import RunPaths
+from zdlib.train.frames import open_frames
 from zdlib.train.method import find_method
-from zdlib.train.setup import check_shares, open_frames
+from zdlib.train.setup import check_shares
 from zdlib.train.training_set import Batches
 
 # Layer normalisation in the encoder: only the U-Net normalises over the batch, as in SwinV2's model.

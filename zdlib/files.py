@@ -101,6 +101,7 @@ def content_sha256(path: Path) -> str:
     if path.is_file():
         return sha256(path)
     digest = hashlib.sha256()
-    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+    files = (Path(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names)
+    for file in sorted(files):
         digest.update(f"{file.relative_to(path).as_posix()} {sha256(file)}\n".encode())
     return digest.hexdigest()

@@ -1,10 +1,18 @@
-"""The command line: `zdlib train | score | predict | convert | info | data | bench`."""
+"""The command line: `zdlib train | evaluate | score | predict | convert | info | data | bench`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from zdlib.apps import bench_command, data_commands, model_commands, predict_command, score_command, train_command
+from zdlib.apps import (
+    bench_command,
+    data_commands,
+    evaluate_command,
+    model_commands,
+    predict_command,
+    score_command,
+    train_command,
+)
 from zdlib.apps.commands import Commands
 from zdlib.errors import ZDError
 
@@ -30,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = Commands(parser)
     commands.begin_group("train and evaluate")
     train_command.add_parser(commands)
+    evaluate_command.add_parser(commands)
     score_command.add_parser(commands)
     commands.begin_group("use a network")
     predict_command.add_parser(commands)

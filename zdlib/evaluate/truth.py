@@ -134,7 +134,7 @@ def _called(dataset: str, frames: int) -> str:
     return name if frames in known.frames else f"{frames} frames in the layout of {name}"
 
 
-def find_protocol(dataset: str, name: str | None) -> Protocol:
+def find_protocol(dataset: str, name: str | None, argument: str = "--protocol") -> Protocol:
     """The protocol of this name, with or without its data set (`standard`, `nyu/standard`); None is the usual one.
 
     A folder has no protocol of its own: any other's pixel rules (`nyu/standard`) are applied to all its frames.
@@ -144,11 +144,11 @@ def find_protocol(dataset: str, name: str | None) -> Protocol:
     """
     if dataset == "folder":
         if name is None:
-            raise ZDError("--protocol: name the protocol whose pixel rules apply to the folder (nyu/standard, …)")
+            raise ZDError(f"{argument}: name the protocol whose pixel rules apply to the folder (nyu/standard, …)")
         rules = protocols.get(name)
         return replace(rules, name=f"folder/{name.replace('/', '-')}", frames="all", depth_source="only")
     name = name or data_set(dataset).protocol
     protocol = protocols.get(name if "/" in name else f"{dataset}/{name}")
     if protocol.dataset != dataset:
-        raise ZDError(f"--protocol {name}: is not a protocol of {dataset}: see zdlib/metrics/protocols.py")
+        raise ZDError(f"{argument} {name}: is not a protocol of {dataset}: see zdlib/metrics/protocols.py")
     return protocol

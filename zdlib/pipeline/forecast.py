@@ -33,8 +33,9 @@ from zdlib.pipeline.layout import Layout
 from zdlib.pipeline.provenance import hardware
 from zdlib.pipeline.sources import NO_FILE
 from zdlib.recipes import Recipe
+from zdlib.train.frames import open_frames
 from zdlib.train.resume import identity, is_finished
-from zdlib.train.setup import open_frames, set_up
+from zdlib.train.setup import set_up
 from zdlib.train.split import FrameRoles, RunFrames, frame_roles
 from zdlib.train.step import chosen_precision
 

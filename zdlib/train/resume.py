@@ -48,9 +48,10 @@ def identity(profile: Profile, run_name: str, machine: Mapping[str, Any]) -> dic
     """
     run = profile.runs[run_name]
     sources = [LOOP, method_file(run.method)]
+    recipe = run.settings.model_dump(mode="json")
     settings = {
         "profile": profile.name,
-        "run": {"name": run_name, **run.model_dump(mode="json"), "settings": run.settings.model_dump(mode="json")},
+        "run": {"name": run_name, **run.model_dump(mode="json", exclude={"start_from"}), "settings": recipe},
         "model": profile.model.model_dump(mode="json"),
         "train": profile.train.model_dump(mode="json", exclude=WITHOUT_INFLUENCE),
         "machine": dict(machine),

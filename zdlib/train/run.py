@@ -22,6 +22,7 @@ from zdlib.distributed import gather, is_first, join, largest, processes, rank, 
 from zdlib.errors import ZDError
 from zdlib.files import atomic_path, write_csv
 from zdlib.paths import RunPaths
+from zdlib.train.frames import open_frames
 from zdlib.train.method import Batch, Selection, find_method
 from zdlib.train.progress import Live
 from zdlib.train.resume import (
@@ -37,7 +38,7 @@ from zdlib.train.resume import (
     random_state,
     restore_random_state,
 )
-from zdlib.train.setup import Setup, open_frames, set_up
+from zdlib.train.setup import Setup, set_up
 from zdlib.train.step import chosen_precision, deterministic_algorithms
 
 
@@ -272,7 +273,8 @@ class Loop:
         setup, roles = self._setup, self._setup.frames.roles
         return {
             "profile": setup.profile.name,
-            "data": ", ".join(entry.title for entry in setup.profile.data.train),
+            "data": setup.frames.title,
+            "sets": [vars(used) for used in setup.frames.sets],
             "run": self._files.run,
             **setup.run.model_dump(include={"title", "method", "recipe", "seed"}),
             **setup.method.info(),

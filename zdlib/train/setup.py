@@ -7,43 +7,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from zdlib.config import NYUConfig, Profile, RunConfig, TrainConfig
-from zdlib.data.pack import PackedReader, open_pack
-from zdlib.data.sets.nyu import NYUReader
-from zdlib.data.splits import split_frames
+from zdlib.config import Profile, RunConfig, TrainConfig
 from zdlib.distributed import processes, rank
 from zdlib.errors import ZDError
-from zdlib.files import sha256
+from zdlib.models.checkpoints import load_weights, stored_convention
+from zdlib.models.depth_model import Convention
 from zdlib.models.memory import keep_freed_memory
+from zdlib.models.zoe.network import ZoeDepth
 from zdlib.paths import resolve
 from zdlib.train.method import Feed, Items, Method, Watch, find_method
-from zdlib.train.split import RunFrames, frame_roles
+from zdlib.train.split import RunFrames
 from zdlib.train.step import Trainer, make_trainer
-
-
-def open_frames(profile: Profile, run: RunConfig, digest: str | None = None) -> RunFrames:
-    """Open the profile's frames for a run: from the pack of its depth if there is one, else from the `.mat`.
-
-    Args:
-        profile: names the files and the share of frames that select.
-        run: its recipe decides depth, split and selection.
-        digest: SHA-256 of the `.mat`, against which a pack is checked; None computes it where it is needed.
-
-    Raises:
-        ZDError: a file is missing or damaged, or the pack is another file's.
-    """
-    entry, recipe = next(entry for entry in profile.data.train if isinstance(entry, NYUConfig)), run.settings
-    mat, depth = resolve(entry.root), recipe.depth_source
-    reader: NYUReader | PackedReader
-    if depth in entry.packs and mat.is_file():
-        pack = open_pack(resolve(entry.packs[depth]))
-        pack.require(mat, digest or sha256(mat), depth, NYUReader)
-        reader = pack.reader()
-    else:  # the reader says that the .mat is missing
-        reader = NYUReader(mat, depth=depth)
-    splits = split_frames(reader, entry.split, official=mat)
-    roles = frame_roles(recipe, splits, reader.scenes, profile.train.validation_fraction)
-    return RunFrames(reader, roles, reader.path)
 
 
 @dataclass(frozen=True)
@@ -91,7 +65,7 @@ def set_up(
         steps: optimiser steps of the schedule; None: those of the profile's epochs.
 
     Raises:
-        ZDError: unknown method, unfit frames, or a batch too small to be shared.
+        ZDError: unknown method, unfit frames or weights to start from, or a batch too small to be shared.
     """
     use_processor(profile.train)
     method = find_method(profile, run)
@@ -100,11 +74,30 @@ def set_up(
     check_shares(len(feed.items), profile.train, processes())
     seed_everything(run.seed)
     network = method.network(device)
+    if run.start_from is not None:
+        _start_from(network, run)
     # What one run's network drew another's did not (a control has no U-Net); and each process drops its own paths.
     seed_everything(run.seed + rank())
     steps = steps or profile.train.epochs * len(feed.order)
     trainer = make_trainer(method, network, profile.train, steps=steps, device=device, source=frames.source)
     return Setup(profile, run, method, frames, feed, order, selection_set, trainer)
+
+
+def _start_from(network: nn.Module, run: RunConfig) -> None:
+    """Give a network the weights of the run's `start_from`.
+
+    Raises:
+        ZDError: no checkpoint of ours, or one of another network; it answers in another unit.
+    """
+    path = resolve(run.start_from or "")
+    if not isinstance(network, ZoeDepth):
+        raise ZDError(f"{path}: method {run.method} has a network of its own: leave start_from out")
+    before, now = stored_convention(load_weights(network, path), path), Convention.of(run.settings)
+    if before.kind == "metric" and before.metres_per_unit != now.metres_per_unit:
+        raise ZDError(
+            f"{path}: its unit is {before.metres_per_unit:g} m, that of recipe {run.recipe} {now.metres_per_unit:g} m: "
+            "start from weights of the same unit"
+        )
 
 
 def use_processor(config: TrainConfig) -> None:

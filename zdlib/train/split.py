@@ -28,6 +28,23 @@ class FrameRoles:
 
 
 @dataclass(frozen=True)
+class UsedSet:
+    """A data set that a run trains on, as its checkpoint remembers it.
+
+    Attributes:
+        set: its key.
+        root: its copy, as the profile names it.
+        title: what captions call it.
+        frames: how many it has; the first of the next data set has the number after its last.
+    """
+
+    set: str
+    root: str
+    title: str
+    frames: int
+
+
+@dataclass(frozen=True)
 class RunFrames:
     """The frames of a run.
 
@@ -35,11 +52,18 @@ class RunFrames:
         reader: gives them, with the depth that the run's recipe asks for.
         roles: their numbers in the reader, by what they are used for.
         source: the file they come from, for messages.
+        sets: the data sets that they are of, in the reader's order.
     """
 
     reader: Reader
     roles: FrameRoles
     source: Path
+    sets: tuple[UsedSet, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What captions call the data."""
+        return " + ".join(used.title for used in self.sets)
 
 
 def frame_roles(recipe: Recipe, official: Splits, scenes: Sequence[str], validation_fraction: float) -> FrameRoles:

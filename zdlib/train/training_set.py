@@ -14,9 +14,11 @@ from zdlib.errors import ZDError
 from zdlib.recipes import Recipe
 from zdlib.train.augmentation import Augmentation, Frame
 
+MOST_HELD = 4 * 1024**3  # bytes of frames in memory, more than NYU's; of a larger set, each is read when it is wanted
+
 
 class TrainingSet(Dataset[dict[str, Any]]):
-    """Frames of a reader, as a torch data set: held in memory, or read when they are wanted if that is quick.
+    """Frames of a reader, as a torch data set: in memory; read when they are wanted if that is quick, or they are many.
 
     An item holds `image` float32 (3, H, W) in [0, 1]; `depth` float32 (1, H, W) in the recipe's unit; `mask` bool
     (1, H, W), True where the depth lies in the recipe's open interval; `labels` int64 (H, W) class ids 0..13 (0 stays:
@@ -45,20 +47,23 @@ class TrainingSet(Dataset[dict[str, Any]]):
         self.epoch = 0
         self._reader = reader if getattr(reader, "random_access", False) else None
         self._frames: list[Frame] = []
-        shape = None
+        shape, held = None, 0
         for number in indices.tolist():
             sample = reader[number]
             shape = shape or sample.depth.shape
             if sample.depth.shape != shape:
                 raise ZDError(
                     f"{sample.name}: {sample.depth.shape} pixels, the first frame has {shape}: "
-                    "resize the frames of a training set to one size"
+                    "give the profile's data.train one size: [height, width]"
                 )
             if not self._mask(sample.depth / np.float32(recipe.metres_per_unit)).any():
                 low, high = (limit * recipe.metres_per_unit for limit in (recipe.min_depth, recipe.max_depth))
                 raise ZDError(f"{sample.name}: no depth between {low:g} and {high:g} m: leave this frame out")
             if self._reader is None:
                 self._frames.append(_frame(sample))
+                held += sum(picture.nbytes for picture in self._frames[-1])
+                if held > MOST_HELD:
+                    self._reader, self._frames = reader, []
 
     def set_epoch(self, epoch: int) -> None:
         """Change the augmentation's random numbers; call it before the epoch's loader starts its workers."""
