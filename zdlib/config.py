@@ -1,20 +1,15 @@
-"""The typed configuration of a run, read from `profiles/<name>.yaml`. An unknown key is an error.
-
-A profile may begin with another's values: `extends: demo` takes all of them, `extends: {demo: [model, train]}` the
-sections named. Its own values come on top, mapping by mapping; a list replaces a list, and null takes a key away. In
-the section `data`, `$PROFILE` stands for the profile's own name.
-"""
+"""The typed configuration of a run, read from `profiles/<name>.yaml`. An unknown key is an error."""
 
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from zdlib.errors import ZDError
 from zdlib.paths import repo_root
+from zdlib.profile_files import profile_content
 from zdlib.recipes import RECIPES, Recipe, RecipeName
 
 Positive = Annotated[int, Field(gt=0)]
@@ -304,11 +299,7 @@ def load_profile(name: str, root: Path | None = None, changes: Sequence[str] = (
     """
     folder = (root or repo_root()) / "profiles"
     path = folder / f"{name}.yaml"
-    content = _merged(folder, name, ())
-    for change in changes:
-        _apply(content, change)
-    if "data" in content:
-        content["data"] = _named(content["data"], name)
+    content = profile_content(folder, name, changes)
     try:
         profile = Profile.model_validate(content)
     except ValidationError as error:
@@ -320,91 +311,6 @@ def load_profile(name: str, root: Path | None = None, changes: Sequence[str] = (
     if profile.is_paper and profile.runs and all(run.is_control for run in profile.runs.values()):
         raise ZDError(f"{path}: runs: no run has a seg_weight above 0: the paper's tables need one that segments")
     return profile
-
-
-def _merged(folder: Path, name: str, chain: tuple[str, ...]) -> dict[str, Any]:
-    """A profile's content on top of those that it extends; `chain` are the profiles that extend it."""
-    path = folder / f"{name}.yaml"
-    content = _read(folder, name, chain)
-    bases = content.pop("extends", None) or {}
-    if isinstance(bases, str):
-        bases = {bases: None}
-    if not isinstance(bases, dict):
-        raise ZDError(f"{path}: extends: {bases!r} is neither a profile nor {{profile: [sections]}}: write one of them")
-    merged: dict[str, Any] = {}
-    for base, sections in bases.items():
-        if base in (*chain, name):
-            circle = " extends ".join([*(*chain, name)[(*chain, name).index(base) :], base])
-            raise ZDError(f"{path}: extends: goes in a circle ({circle}): leave one of them out")
-        inherited = _merged(folder, base, (*chain, name))
-        inherited.pop("name", None)
-        if sections is not None:
-            missing = [str(section) for section in sections if section not in inherited]
-            if missing:
-                raise ZDError(f"{path}: extends: {base} has no {missing[0]}: choose from {', '.join(inherited)}")
-            inherited = {section: inherited[section] for section in sections}
-        merged = _on_top(merged, inherited)
-    return _on_top(merged, content)
-
-
-def _read(folder: Path, name: str, chain: tuple[str, ...]) -> dict[str, Any]:
-    """The content of one file."""
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-        wanted = f" (profiles/{chain[-1]}.yaml extends it)" if chain else ""
-        raise ZDError(f"{path}: no such profile{wanted}: choose one of {known}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ZDError(f"{path}: not valid YAML ({error})") from error
-    if not isinstance(content, dict):
-        raise ZDError(f"{path}: empty or not a mapping: copy another profile and edit it")
-    return content
-
-
-def _on_top(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`below` with the values of `above`: mappings are merged, anything else is replaced, null takes a key away."""
-    merged = dict(below)
-    for key, value in above.items():
-        if value is None and key in below:
-            del merged[key]
-        elif isinstance(value, dict) and isinstance(below.get(key), dict):
-            merged[key] = _on_top(below[key], value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _named(value: Any, profile: str) -> Any:
-    """`value` with the profile's name in the place of `$PROFILE`, in every text."""
-    if isinstance(value, str):
-        return value.replace("$PROFILE", profile)
-    if isinstance(value, dict):
-        return {key: _named(inner, profile) for key, inner in value.items()}
-    return [_named(inner, profile) for inner in value] if isinstance(value, list) else value
-
-
-def _apply(content: dict[str, Any], change: str) -> None:
-    """Put one `section.key=value` into a profile's content; what the key may be is checked with the whole."""
-    where, equals, text = change.partition("=")
-    *sections, key = where.split(".")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ZDError(f"--set {change}: {text!r} is not a YAML value: quote it") from error
-    place: Any = content
-    for section in sections:
-        if isinstance(place, list) and section.isdigit() and int(section) < len(place):
-            place = place[int(section)]
-        elif isinstance(place, dict):
-            place = place.setdefault(section, {})
-        else:
-            place = None
-            break
-    if not equals or not sections or not key or not isinstance(place, dict):
-        raise ZDError(f"--set {change}: not a change of a profile: write section.key=value, like train.lr=1e-3")
-    place[key] = value
 
 
 def _culprit(error: ValidationError, changes: Sequence[str]) -> str:
