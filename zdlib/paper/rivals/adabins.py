@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from zdlib.geometry import resize
 from zdlib.models.depth_model import DepthModel
 from zdlib.models.layers.colours import imagenet
-from zdlib.models.layers.tiling import resize
 
 
 class UpBlock(nn.Module):

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from zdlib.geometry import resize
 from zdlib.models.depth_model import DepthModel
 from zdlib.models.layers.colours import imagenet
-from zdlib.models.layers.tiling import resize
 
 WINDOW = 7
 
