@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from zdlib.errors import ZDError
+from zdlib.labels import VOID
 from zdlib.models.depth_model import DepthModel, Inference, Picture, batches, to_tensor
 
 LabelMap = UInt8[np.ndarray, "_ _"]
@@ -41,7 +42,7 @@ class ZoeDepthModel(DepthModel):
         Raises:
             ZDError: the network has no segmentation head.
         """
-        first = 0 if self.convention.void == "class" else 1
+        first = VOID if self.convention.void == "class" else VOID + 1
         for batch in batches(pictures, options.batch_size, "segmentation"):
             with self.inference(options.precision):
                 images = self.squeezed(to_tensor(batch, self.device))
