@@ -94,6 +94,7 @@ def test_any_reader_can_be_packed(tmp_path, name):
         assert_equal(left, right)
 
 
+@pytest.mark.slow
 def test_frames_of_several_sizes(tmp_path):
     rng = np.random.default_rng(0)
     samples = []
@@ -122,6 +123,7 @@ def test_a_pickled_reader_reads(packed, mat, tmp_path):
     assert_equal(copy[0], reader[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_training_set_gives_the_same_items_in_any_process(packed, mat, start):
     items = []
@@ -197,6 +199,7 @@ def test_a_damaged_pack_is_one_line(packed, tmp_path, capsys, kind):
     assert error.startswith(f"zdlib: {bad}: ")
 
 
+@pytest.mark.slow
 def test_every_byte_is_covered(packed, tmp_path):
     places = np.random.default_rng(0).integers(0, packed.stat().st_size, 60)
     for place in (*range(96), *places.tolist()):

@@ -226,6 +226,7 @@ def test_advice_on_a_wrong_file_names_the_argument(tmp_path, capsys, dataset, ar
     assert "profile" not in error
 
 
+@pytest.mark.slow
 def test_the_whole_data_set_has_its_name_and_split(tmp_path, monkeypatch):
     """1449 frames are NYU: the official split needs no file, and $ZD_DATA is where they are looked for."""
     frames = [rgbd.scene(6, 8)] * 1449

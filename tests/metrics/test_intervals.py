@@ -129,6 +129,7 @@ def confusions(n=12):
     return matrices.astype(np.int64)
 
 
+@pytest.mark.slow
 def test_segmentation_intervals():
     matrices = confusions()
     intervals = bootstrap_segmentation(matrices, [f"s{i // 2}" for i in range(12)], rng())

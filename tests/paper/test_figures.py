@@ -80,6 +80,7 @@ def test_lines_are_shown_as_the_file_s_png_with_a_caption(paths, shown):
     assert sorted(p.name for p in paths.figures.iterdir()) == ["lines.pdf", "lines.png"]
 
 
+@pytest.mark.slow
 def test_photographs_are_small_and_keep_their_colours(paths, shown):
     figure = figures.picture_grid([figures.Column("RGB", photographs()), figures.Column("RGB", photographs())])
     figures.save_figure(figure, "photos", paths)

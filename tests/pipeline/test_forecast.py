@@ -107,6 +107,7 @@ def test_too_little_memory_is_said(folder, monkeypatch, error):
     assert measure(profile, profile.runs["control"]).problem.startswith("the memory is too small for batches of 3: ")
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_measures(folder):
     found = measure_apart(load_profile("tiny"), "control")
     assert found.problem == ""

@@ -101,6 +101,7 @@ def test_a_signal_saves_and_ends_with_a_status_of_its_own(folder, monkeypatch, c
     assert outputs(folder) == resumed
 
 
+@pytest.mark.slow
 def test_resume_refuses_another_configuration_and_names_the_first_difference(folder, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         stop_at(patch, 3)

@@ -129,6 +129,7 @@ def test_every_model_is_credited_and_serves_one_data_set():
             assert layout.models_used(layout.build_room(seed, name)[1].placed) <= set(credited)
 
 
+@pytest.mark.slow
 def test_datasheet_numbers_are_current():
     text = (FOLDER / "DATASHEET.md").read_text(encoding="utf-8")
     assert datasheet.numbers(FOLDER) in text

@@ -17,6 +17,7 @@ from zdlib.models.encoders.timm import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"),
     [

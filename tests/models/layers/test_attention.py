@@ -169,6 +169,7 @@ def elsewhere(model):
     assert ghost(IMAGES.to("meta")).metric_depth.is_meta
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [in_place, through_data, replaced, loaded, trained, other_sizes, other_type, other_type_and_back, elsewhere],

@@ -69,6 +69,7 @@ def compare(reference: ZoeDepthForDepthEstimation, own: ZoeDepth, images: Tensor
     return found.domain_logits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(64, 64), (64, 96), (128, 32)], ids=str)
 @pytest.mark.parametrize(
     ("kind", "bin_type", "domain"), [("mean", "softplus", NYU), ("sum", "softplus", NYU), ("mean", "normed", KITTI)]
