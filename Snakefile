@@ -39,7 +39,7 @@ WRITES = {
 }
 for step, key in layout.jobs.items():
     READS[step] = [data_prepared, layout.weights]
-    WRITES[step] = [layout.checkpoint(key), per_image(f"study_{key}")]
+    WRITES[step] = [layout.checkpoint(key), per_image(f"study_{key}", f"study_{key}_images")]
 
 for step in layout.steps:
     if step not in READS:

@@ -14,6 +14,7 @@ from zdlib.recipes import RECIPES, Recipe, RecipeName
 
 Positive = Annotated[int, Field(gt=0)]
 ZOE_DISTILL = "zoe_distill"  # the paper's method; others are known to `zdlib.train.methods` alone
+LABEL_STUDY = "label_study"  # the same with one thing changed about its labels
 
 
 class Frozen(BaseModel):
@@ -173,6 +174,7 @@ class ModelConfig(Frozen):
     bin_embedding_dim: Positive = 128
     n_attractors: tuple[Positive, ...] = (16, 8, 4, 1)
     segmentation_channels: tuple[Positive, ...] = (256, 128, 64, 32, 16)
+    label_input: bool = False  # pictures carry their true labels: the control study's positive control
 
 
 class TrainConfig(Frozen):
@@ -220,7 +222,7 @@ class RunConfig(Frozen):
     @property
     def segments(self) -> bool:
         """Whether its network is trained with a segmentation head."""
-        return self.method == ZOE_DISTILL and self.seg_weight > 0
+        return self.method in (ZOE_DISTILL, LABEL_STUDY) and self.seg_weight > 0
 
     @property
     def is_control(self) -> bool:
@@ -238,13 +240,17 @@ class EvalConfig(Frozen):
 
 
 class Arm(Frozen):
-    """One treatment of a study: a `RunConfig` trained once for each seed."""
+    """One treatment of a study: a `RunConfig` trained once per seed, with what it changes of the profile."""
 
     title: str
     seeds: list[int] = Field(min_length=1)
+    method: str = ZOE_DISTILL
+    options: dict[str, Any] = {}
     seg_weight: float = Field(default=0.1, ge=0)
     detach_features: bool = False
     freeze_encoder: bool = False
+    model: dict[str, Any] = {}  # other values than the profile's `model` section has
+    train: dict[str, Any] = {}  # likewise
 
 
 class StudyConfig(Frozen):
@@ -252,17 +258,23 @@ class StudyConfig(Frozen):
 
     arms: dict[str, Arm] = Field(min_length=1)
     pairs: list[tuple[str, str]] = Field(min_length=1)  # (arm, the arm it is compared with), in the tables' order
+    # The first pair is the primary contrast. Tests of the family are corrected together, others are exploratory.
+    family: list[tuple[str, str]] = []
+    margin: float = Field(default=0.01, gt=0)  # of δ1: a mean difference within it does not matter
 
     @model_validator(mode="after")
     def _arms_are_known(self) -> "StudyConfig":
         for arm in {arm for pair in self.pairs for arm in pair} - self.arms.keys():
             raise ValueError(f"pairs: no arm {arm!r}: choose from {', '.join(self.arms)}")
+        for pair in self.family:
+            if pair not in self.pairs:
+                raise ValueError(f"family: {' − '.join(pair)} is not among the pairs: add it there")
         return self
 
     def jobs(self) -> dict[str, RunConfig]:
         """The grid's runs, `<arm>_<seed>` each."""
         return {
-            f"{key}_{seed}": RunConfig(**arm.model_dump(exclude={"seeds"}) | {"seed": seed})
+            f"{key}_{seed}": RunConfig(**arm.model_dump(exclude={"seeds", "model", "train"}) | {"seed": seed})
             for key, arm in self.arms.items()
             for seed in arm.seeds
         }
@@ -278,6 +290,31 @@ class Profile(Frozen):
     runs: dict[str, RunConfig] = {}
     evaluate: EvalConfig = EvalConfig()
     study: StudyConfig | None = None
+
+    @model_validator(mode="after")
+    def _arms_change_what_there_is(self) -> "Profile":
+        for key, arm in self.study.arms.items() if self.study else ():
+            for section in ("model", "train"):
+                for name in getattr(arm, section).keys() - type(getattr(self, section)).model_fields.keys():
+                    raise ValueError(f"study: arm {key}: {section} has no {name!r}")
+        return self
+
+    def job(self, key: str) -> "Profile":
+        """The profile of one training of the study: that run alone, with its arm's values.
+
+        Raises:
+            ZDError: no such training.
+        """
+        jobs = {} if self.study is None else self.study.jobs()
+        if self.study is None or key not in jobs:
+            known = ", ".join(jobs) or "none"
+            raise ZDError(f"profiles/{self.name}.yaml: no run {key!r} in its study: choose one of {known}")
+        arm = self.study.arms[key.rpartition("_")[0]]
+        changed = {
+            "model": ModelConfig.model_validate(self.model.model_dump() | arm.model),
+            "train": TrainConfig.model_validate(self.train.model_dump() | arm.train),
+        }
+        return self.model_copy(update={"runs": {key: jobs[key]}, **changed})
 
     @property
     def is_paper(self) -> bool:

@@ -181,7 +181,7 @@ def test_steps_that_train_nothing_have_no_forecast(capsys):
 def test_jobs_of_a_study_are_trainings():
     layout = Layout("study")
     assert list(forecast.trainings(layout.profile)) == list(layout.jobs.values())
-    assert list(trainings_left(layout, ["train_probe_1"], ["train_probe_1"])) == ["probe_1"]
+    assert list(trainings_left(layout, ["train_oracle_1"], ["train_oracle_1"])) == ["oracle_1"]
 
 
 def test_a_dry_run_forecasts_before_it_lists_what_is_missing(monkeypatch, capsys, tmp_path):

@@ -18,11 +18,17 @@ from zdlib.files import atomic_path
 from zdlib.models.depth_model import Convention
 from zdlib.models.registry import ARCHITECTURES
 from zdlib.models.zoe.architecture import Architecture
+from zdlib.models.zoe.guided import GuidedZoeDepth
 from zdlib.models.zoe.network import ZoeDepth
 from zdlib.models.zoe.official_keys import from_official, official_keys, to_official
 from zdlib.recipes import RECIPES
 
 FORMAT = "zdlib-1"
+
+
+def network_of(config: Architecture, segmentation: bool = False) -> ZoeDepth:
+    """The network that an architecture describes, with random weights but for packaged ones."""
+    return (GuidedZoeDepth if config.label_input else ZoeDepth)(config, segmentation)
 
 
 def save_checkpoint(path: str | Path, model: ZoeDepth, config: ModelConfig, info: dict[str, Any]) -> None:
@@ -72,7 +78,7 @@ def load_checkpoint(path: str | Path, segmentation: bool = False) -> tuple[ZoeDe
         tensors = {key: value for key, value in tensors.items() if not key.startswith("unet.")}
     elif not any(key.startswith("unet.") for key in tensors):
         raise ZDError(f"{path}: holds no segmentation head: load it with segmentation=False")
-    model = ZoeDepth(config, segmentation)
+    model = network_of(config, segmentation)
     load_exactly(model, tensors, str(path))
     return model.eval(), info
 

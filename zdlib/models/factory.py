@@ -7,7 +7,7 @@ import torch
 
 from zdlib.config import ModelConfig
 from zdlib.errors import ZDError
-from zdlib.models.checkpoints import identify, load_checkpoint, load_weights, stored_convention
+from zdlib.models.checkpoints import identify, load_checkpoint, load_weights, network_of, stored_convention
 from zdlib.models.registry import architecture
 from zdlib.models.zoe.architecture import Architecture
 from zdlib.models.zoe.depth_model import ZoeDepthModel
@@ -24,7 +24,7 @@ def build_model(config: ModelConfig, segmentation: bool = False) -> ZoeDepth:
     weights = config.encoder_weights
     built_in = weights in ("none", "packaged")
     description = config.model_dump() | ({} if built_in else {"encoder_weights": "none"})
-    model = ZoeDepth(Architecture.model_validate(description), segmentation)
+    model = network_of(Architecture.model_validate(description), segmentation)
     if not built_in:
         load_weights(model, resolve(weights))
     return model.train()  # a module begins in training mode, but with the encoder's batch normalisation in it too

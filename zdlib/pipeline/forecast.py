@@ -72,6 +72,13 @@ def trainings(profile: Profile) -> dict[str, RunConfig]:
     return {**profile.runs, **({} if profile.study is None else profile.study.jobs())}
 
 
+def profile_of(profile: Profile, key: str) -> Profile:
+    """The profile as one of its trainings has it: for a job of the study, with its arm's values."""
+    if key in profile.runs:
+        return profile.model_copy(update={"runs": {key: profile.runs[key]}})
+    return profile.job(key)
+
+
 def trainings_left(layout: Layout, stale: Sequence[str], forced: Sequence[str]) -> dict[str, RunConfig]:
     """The trainings that a run of these steps would do: those of stale steps, but no finished one that is reused."""
     profile, device = layout.profile, torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -82,7 +89,7 @@ def trainings_left(layout: Layout, stale: Sequence[str], forced: Sequence[str]) 
     left = {}
     for key in [key for key in trainings(profile) if key in wanted]:
         run, record = trainings(profile)[key], layout.paths.checkpoints / f"{key}_training.json"
-        alone = profile.model_copy(update={"runs": {key: run}})
+        alone = profile_of(profile, key)
         if fresh or not record.is_file() or not is_finished(record, identity(alone, key, machine)):
             left[key] = run
     return left
@@ -262,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         profile = load_profile(options.profile)
-        print(json.dumps(asdict(measure(profile, trainings(profile)[options.training]))))
+        print(json.dumps(asdict(measure(profile_of(profile, options.training), trainings(profile)[options.training]))))
     except ZDError as error:
         print(error, file=sys.stderr)
         return 1

@@ -171,9 +171,10 @@ class Layout:
         sources = [self.source(step), *self._methods(step), *(self._readers() if "data" in sections else ())]
         packs = {"__all__": {"packs"}}  # the same frames from another file
         unheeded = {"data": {"train": packs, "tests": packs}}
-        values = self.profile.model_dump(mode="json", include=sections, exclude=unheeded)
-        if step in self.jobs and self.profile.study is not None:
-            values["run"] = self.profile.study.jobs()[self.jobs[step]].model_dump(mode="json")
+        profile = self.profile.job(self.jobs[step]) if step in self.jobs else self.profile
+        values = profile.model_dump(mode="json", include=sections, exclude=unheeded)
+        if step in self.jobs:
+            values["run"] = profile.runs[self.jobs[step]].model_dump(mode="json")
         return [
             *(f"file {name} {digest[:16]}" for name, digest in fingerprints(sources, self.root).items()),
             *(f"value {name} {value}" for name, value in _flat(values)),
@@ -189,8 +190,7 @@ class Layout:
         """The files of what a step that trains trains by: named in the profile and in no import."""
         if step != TRAINING and step not in self.jobs:
             return []
-        jobs = {} if self.profile.study is None else self.profile.study.jobs()
-        runs = self.profile.runs if step == TRAINING else jobs
+        runs = self.profile.runs if step == TRAINING else self.profile.job(self.jobs[step]).runs
         return [self.root / f"zdlib/train/methods/{name}.py" for name in sorted({r.method for r in runs.values()})]
 
     def source(self, step: str) -> Path:

@@ -51,7 +51,12 @@ class ZoeDepth(nn.Module):
     Args:
         config: the architecture.
         segmentation: build the U-Net. It runs in training mode, or when asked for; the depth is the same without it.
+
+    Attributes:
+        frozen_statistics: whether the encoder's batch normalisation keeps its statistics in training, see `train`.
     """
+
+    frozen_statistics: bool = True
 
     def __init__(self, config: Architecture, segmentation: bool = False):
         super().__init__()
@@ -81,13 +86,15 @@ class ZoeDepth(nn.Module):
         if segmentation and self.unet is None:
             raise ZDError("this model has no segmentation head: build or load it with segmentation=True")
         run_unet = self.training if segmentation is None else segmentation
-        size = network_size(images.shape[2:], self.config.input_size, self.config.keep_aspect_ratio)
-        x = (resize(images, size) - 0.5) / 0.5  # b 3 H W, in [-1, 1]
-        levels = self.encoder(x)  # b c_i H/s W/s for s = 4, 8, 16, 32
-        features = self.decoder(levels)
+        features = self.decoder(self.levels(images))
         depth, centres, domain_logits = self.head(features, domains)
         logits = self.unet(features) if self.unet is not None and run_unet else None
         return ZoeOutput(depth, features.rel_depth, logits, centres, domain_logits)
+
+    def levels(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """The encoder's maps (b, c_i, H/s, W/s), s = 4, 8, 16, 32, of the images at the network's size H × W."""
+        size = network_size(images.shape[2:], self.config.input_size, self.config.keep_aspect_ratio)
+        return self.encoder((resize(images, size) - 0.5) / 0.5)  # in [-1, 1]
 
     def train(self, mode: bool = True) -> "ZoeDepth":
         """Training mode for all but the encoder's batch normalisation, which keeps its pre-trained statistics.
@@ -96,7 +103,7 @@ class ZoeDepth(nn.Module):
         statistics of a few frames differ from those used in evaluation by more than the metric head forgives.
         """
         super().train(mode)
-        for module in self.encoder.modules():
+        for module in self.encoder.modules() if self.frozen_statistics else ():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
         return self
