@@ -12,10 +12,10 @@ from zdlib.config import Profile
 from zdlib.errors import ZDError
 from zdlib.models.zoe.guided import hidden_labels
 from zdlib.paths import RunPaths
+from zdlib.train.frames import open_frames
 from zdlib.train.method import find_method
 from zdlib.train.methods.label_study import LabelledReader, Relabelled, shuffled
 from zdlib.train.run import train
-from zdlib.train.frames import open_frames
 from zdlib.train.setup import set_up
 
 
