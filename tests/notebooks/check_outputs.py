@@ -2,6 +2,8 @@
 
 A cell marked "# NBVAL_CHECK_OUTPUT" (nbval's mark) shows what depends on no data: quoted numbers, counted parameters,
 recipes, arithmetic. Its output must come out again to the letter.
+
+    python tests/notebooks/check_outputs.py    # take over what the smoke run shows; look at git diff before you commit
 """
 
 import json
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from zdlib.files import write_text
 from zdlib.paths import RunPaths, repo_root
 from zdlib.pipeline.layout import STUDY, Layout
 from zdlib.pipeline.notebook import run_notebook
@@ -44,7 +47,7 @@ def _joined(value: Any) -> Any:
 def test_a_checked_cell_shows_what_is_committed(path: Path, cell: str) -> None:
     committed = shown(path, cell)
     assert committed
-    assert shown(PATHS.notebooks / path.name, cell) == committed
+    assert shown(PATHS.notebooks / path.name, cell) == committed, "if that is meant: the command in this file's head"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -59,3 +62,19 @@ def test_the_smoke_run_is_of_the_notebooks_as_they_are(path: Path, tmp_path: Pat
     assert [cell["source"] for cell in ran] == [cell["source"] for cell in notebook_cells(path)]
     code = [cell for cell in ran if cell["cell_type"] == "code" and cell["source"]]
     assert all(cell["execution_count"] is not None for cell in code)
+
+
+def take_over() -> None:
+    """Write the outputs of the smoke run's checked cells into the notebooks."""
+    for path in NOTEBOOKS:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            if CHECKED in "".join(cell["source"]) and cell["cell_type"] == "code":
+                (ran,) = (other for other in notebook_cells(PATHS.notebooks / path.name) if other["id"] == cell["id"])
+                outputs = json.loads(json.dumps(ran["outputs"]))
+                cell["outputs"] = [{**o, "execution_count": None} if "execution_count" in o else o for o in outputs]
+        write_text(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    take_over()
