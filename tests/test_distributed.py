@@ -27,8 +27,8 @@ from zdlib.train.training_set import Batches
 TRAIN = ["train", "--profile", "tiny", "--run", "distill", "--set", "model.encoder=convnext_atto"]
 
 
-def train_on(count: int, out: str) -> None:
-    """`zdlib train` on so many processes of the CPU, as the README starts them."""
+def launch(count: int, *command: str) -> None:
+    """Start a module or a script on so many processes of the CPU, as the README does."""
     environment = {
         "CUDA_VISIBLE_DEVICES": "",
         "OMP_NUM_THREADS": "1",
@@ -36,7 +36,7 @@ def train_on(count: int, out: str) -> None:
     }
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
     done = subprocess.run(
-        [*launcher, "-m", "--", "zdlib", *TRAIN, "--out", out],  # without --, torchrun takes --run for one of its own
+        [*launcher, *command],
         env=os.environ | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -54,7 +54,7 @@ def runs(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZD_ROOT", str(folder))
         patch.delenv("ZD_TRAIN", raising=False)
-        train_on(2, "two")
+        launch(2, "-m", "--", "zdlib", *TRAIN, "--out", "two")  # without --, torchrun takes --run for one of its own
         assert main([*TRAIN, "--out", "one"]) == 0
         yield {name: RunPaths(name).checkpoints for name in ("one", "two")}
 
@@ -89,6 +89,43 @@ def test_merged_validation_is_exactly_that_of_one_process(runs):
     model.to(memory_format=torch.channels_last)
     alone = method.validate(model, method.selection_set(frames), torch.device("cpu"))
     assert {key: info["selected_at"][key] for key in alone} == alone
+
+
+# Each loss of a batch of three, alone and then on two processes that have one and two of its images.
+POOLED = """
+import torch
+from zdlib.distributed import join, leave, processes, rank
+from zdlib.losses.relative import affine_invariant_loss, gradient_matching_loss, scale_shift_invariant_loss, standardise
+from zdlib.losses.zoe_distill import silog_loss
+
+maps = torch.rand(2, 3, 1, 9, 11, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 0.5
+mask = torch.rand(3, 1, 9, 11, generator=torch.Generator().manual_seed(1)) > 0.3
+
+def matching(prediction, target, mask):
+    return gradient_matching_loss(standardise(prediction, mask), standardise(target, mask), mask)
+
+def results(share):
+    for loss in (silog_loss, scale_shift_invariant_loss, affine_invariant_loss, matching):
+        prediction = maps[0, share].clone().requires_grad_()
+        value = loss(prediction, maps[1, share], mask[share])
+        value.backward()
+        yield value.detach(), prediction.grad
+
+alone = list(results(slice(0, 3)))
+join()
+assert processes() == 2
+share = (slice(0, 1), slice(1, 3))[rank()]
+for (value, gradient), (expected, whole) in zip(results(share), alone, strict=True):
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(gradient / 2, whole[share])  # DDP takes the mean over processes
+leave()
+"""
+
+
+def test_losses_are_those_of_the_whole_batch_with_its_gradients(tmp_path):
+    script = tmp_path / "pooled.py"
+    script.write_text(POOLED)
+    launch(2, str(script))
 
 
 def test_alone_nothing_changes():

@@ -107,6 +107,13 @@ def sum_over_processes(value: Num[Tensor, "..."]) -> Num[Tensor, "..."]:
     return value if processes() == 1 else _Sum.apply(value)
 
 
+def mean_over_processes(values: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """The mean of every process's `values` together, however many each has; differentiable in all of them."""
+    if processes() == 1:
+        return values.mean()
+    return sum_over_processes(values.sum()) / sum_over_processes(values.new_tensor(float(len(values))))
+
+
 def gather(rows: Sequence[Any]) -> list[Any]:
     """Every process's rows (anything that can be pickled), in the order of processes, on every process."""
     shares: list[Sequence[Any]] = [rows]

@@ -6,6 +6,7 @@ from zdlib.losses.relative import (
     affine_invariant_loss,
     gradient_matching_loss,
     scale_shift_invariant_loss,
+    standardise,
 )
 
 DEPTH_LOSSES = [scale_shift_invariant_loss, affine_invariant_loss, gradient_matching_loss]
@@ -64,3 +65,24 @@ def test_gradient_matching_by_hand():
     # Full size: |1| + |2| in both rows, over 6 pixels. Every second pixel: 0 and 3, over 2.
     loss = gradient_matching_loss(prediction, torch.zeros(1, 1, 2, 3), mask, scales=2)
     assert loss.item() == pytest.approx(6 / 6 + 3 / 2)
+
+
+def test_a_constant_image_and_one_without_a_valid_pixel_teach_nothing():
+    prediction, target, mask = random_maps()
+    mask[1] = False
+    alone = affine_invariant_loss(prediction[:1], target[:1], mask[:1])
+    assert affine_invariant_loss(prediction, target, mask) == pytest.approx(alone.item() / 2)
+    constant = torch.ones_like(prediction).requires_grad_()
+    loss = affine_invariant_loss(constant, target, mask)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(constant.grad).all()
+    assert not standardise(constant, mask).any()
+
+
+def test_standardised_images_have_the_median_0_and_the_mean_deviation_1():
+    values, _, mask = random_maps()
+    for image, valid in zip(standardise(values * 7 - 3, mask), mask, strict=True):
+        assert image[valid].median().item() == pytest.approx(0, abs=1e-12)
+        assert image[valid].abs().mean().item() == pytest.approx(1)
+        assert not image[~valid].any()

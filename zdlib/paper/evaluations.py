@@ -101,7 +101,7 @@ def nyu_study(profile: Profile, paths: RunPaths) -> Study:
         judge(key, run.title, maps, run.seen, count_parameters(run.model.network) / 1e6)
         by_distance[run.title] = depth_by_distance(maps, data.readers, test, standard)
         by_class[run.title] = depth_by_class(maps, data.readers, test, standard)
-        if run.seg_weight > 0:
+        if run.segments:
             summary, per_class = _segmentation(profile, key, data, test.tolist(), paths)
             segmentation.append(summary)
             classes.append(per_class)
@@ -157,10 +157,10 @@ def against_control(profile: Profile, paths: RunPaths, protocol: str) -> pd.Data
         One row a run and metric: `method, control, metric`, the two means, `difference` (run minus control) with its
         95 % bootstrap interval over scenes, and the p-value of a permutation test; empty if the profile has no control.
     """
-    controls = {run.recipe: key for key, run in profile.runs.items() if run.seg_weight == 0}
+    controls = {run.recipe: key for key, run in profile.runs.items() if run.is_control}
     tables = []
     for key, run in profile.runs.items():
-        if run.seg_weight == 0 or run.recipe not in controls:
+        if not run.segments or run.recipe not in controls:
             continue
         control = controls[run.recipe]
         first, second = (load_per_image(paths, protocol, k) for k in (control, key))

@@ -59,13 +59,13 @@ def views(
     Raises:
         ZDError: its checkpoint or a frame is missing or unreadable.
     """
-    run = load_run(profile, key, paths, segmentation=profile.runs[key].seg_weight > 0)
+    run = load_run(profile, key, paths, segmentation=profile.runs[key].segments)
     samples = [reader[frame] for frame in frames]
     images = [sample.image for sample in samples]
     maps = predict_run(run, reader, frames, profile)
     relative = run.model.relative().predict(images, Inference(flip=False))
     labels: Iterable[UInt8[np.ndarray, "_ _"] | None] = [None] * len(frames)
-    if run.seg_weight > 0:
+    if run.segments:
         labels = run.model.predict_labels(images, Inference())
     found = []
     for frame, sample, rel, classes in zip(frames, samples, relative, labels, strict=True):

@@ -89,7 +89,7 @@ def _score_nyu(scores: Scores, profile: Profile, run: TrainedRun, paths: RunPath
     scores.note_images(name, evaluate_depth(maps, nyu.readers, test, standard))
     for row in depth_by_class(maps, nyu.readers, test, standard).query("pixels > 0").to_dict("records"):
         scores.note(name, str(row["class"]), row)
-    if run.seg_weight > 0:
+    if run.segments:
         full = load_run(profile, run.key, paths, segmentation=True)
         labels = list(full.model.predict_labels([reader[i].image for i in test], inference(profile)))
         segmentation = evaluate_segmentation(dict(zip(test, labels, strict=True)), reader, test)

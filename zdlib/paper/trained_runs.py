@@ -27,14 +27,14 @@ class TrainedRun:
 
     Attributes:
         key, title: its key in the profile and its name in tables.
-        seg_weight: 0 for a control.
+        segments: whether it was trained with a segmentation head.
         model: of a network in eval mode, on the GPU if there is one; its `info` says how it was trained.
         seen: frames whose gradients or errors shaped it.
     """
 
     key: str
     title: str
-    seg_weight: float
+    segments: bool
     model: ZoeDepthModel
     seen: list[int]
 
@@ -71,7 +71,7 @@ def load_run(profile: Profile, key: str, paths: RunPaths, segmentation: bool = F
     path = paths.checkpoints / f"{key}.safetensors"
     model = load_depth_model(path, device=device, segmentation=segmentation)
     seen = sorted({*model.info["train_frames"], *model.info["selection_frames"]})
-    return TrainedRun(key, run.title, run.seg_weight, model, seen)
+    return TrainedRun(key, run.title, run.segments, model, seen)
 
 
 def inference(profile: Profile) -> Inference:

@@ -98,7 +98,7 @@ class Layout:
         protocols: tuple[str, ...]
         if dataset == "nyu":
             protocols = ("standard", "standard-291", "published", "published-291")
-            own = [f"nyu_segmentation_{key}" for key, run in self.profile.runs.items() if run.seg_weight > 0]
+            own = [f"nyu_segmentation_{key}" for key, run in self.profile.runs.items() if run.segments]
         else:
             protocols = ("zoedepth", "published")
             own = [f"ibims_{kind}_{key}" for key in runs for kind in ("geometry", "planes")]

@@ -1,0 +1,136 @@
+"""Relative depth: encoder and decoder learn inverse depth up to a scale and a shift of each image, as MiDaS' do.
+
+Loss, that of Ranftl et al., "Towards robust monocular depth estimation", TPAMI 2022, eqs. 5 to 7, 11 and 13: on inverse
+depth, less its median and divided by its mean absolute deviation, half the mean absolute difference without an image's
+largest fifth, + 0.5 · gradient matching. So the targets' own scale and shift teach nothing. Optimiser and schedule are
+those of Zoe-Distill. The weights kept are those of the lowest AbsRel after least-squares alignment. The metric head
+keeps its first weights and is of no use.
+"""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from pydantic import Field, ValidationError
+from torch import Tensor
+
+from zdlib.config import Frozen, ModelConfig, RunConfig, TrainConfig
+from zdlib.distributed import processes, rank
+from zdlib.errors import ZDError
+from zdlib.geometry import resize
+from zdlib.losses.relative import affine_invariant_loss, gradient_matching_loss, standardise
+from zdlib.metrics.relative import aligned_depth
+from zdlib.models.checkpoints import save_checkpoint
+from zdlib.models.depth_model import Convention, Inference
+from zdlib.models.factory import build_model
+from zdlib.models.zoe.depth_model import ZoeDepthModel
+from zdlib.models.zoe.network import ZoeDepth
+from zdlib.train.method import Batch, Feed, Items, Network, Selection, Watch
+from zdlib.train.split import RunFrames
+from zdlib.train.step import adamw_one_cycle, grey_image, prepare_network
+from zdlib.train.training_set import Batches, TrainingSet
+from zdlib.train.validation import validate
+
+
+class Options(Frozen):
+    """What a run of this method may set. The defaults are MiDaS'.
+
+    Attributes:
+        gradient_weight: of gradient matching.
+        trim: share of an image's pixels, those of the largest residuals, that count 0.
+    """
+
+    gradient_weight: float = Field(default=0.5, ge=0)
+    trim: float = Field(default=0.2, ge=0, lt=1)
+
+
+class Relative:
+    """See `zdlib.train.method.Method`."""
+
+    selection: ClassVar[Selection] = Selection("abs_rel", "aligned AbsRel")
+
+    def __init__(self, model: ModelConfig, train: TrainConfig, run: RunConfig):
+        try:
+            self._options = Options.model_validate(run.options)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where, known = ".".join(map(str, first["loc"])), ", ".join(Options.model_fields)
+            raise ZDError(f"runs: options.{where}: {first['msg']}: relative has {known}") from error
+        self._model, self._train, self._run, self._recipe = model, train, run, run.settings
+
+    def feed(self, frames: RunFrames, order: torch.Generator) -> Feed:
+        """Frames with depth, augmented."""
+        items = TrainingSet(frames.reader, frames.roles.train, self._recipe, augment=True, seed=self._run.seed)
+        return Feed(items, Batches(len(items), self._train.batch_size, order, rank(), processes()))
+
+    def selection_set(self, frames: RunFrames) -> TrainingSet:
+        """The selection frames as they are."""
+        return TrainingSet(frames.reader, frames.roles.selection, self._recipe, augment=False, seed=self._run.seed)
+
+    def network(self, device: torch.device) -> ZoeDepth:
+        """Seeded weights; the decoder's random end is moved to where its ReLU lets everything pass."""
+        model = build_model(self._model).to(device)
+        if self._model.encoder_weights in ("none", "packaged"):
+            bias = model.decoder.out_depth.bias
+            assert bias is not None
+            torch.nn.init.ones_(bias)
+        prepare_network(model, _relative_depth)
+        if self._train.checkpoint_activations:
+            model.encoder.recompute_blocks()
+        if self._run.freeze_encoder:
+            model.encoder.requires_grad_(False)
+        return model
+
+    def optimisation(
+        self, network: ZoeDepth, steps: int
+    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+        """ZoeDepth's parameter groups, of which the heads' is frozen."""
+        groups = network.parameter_groups(self._train.lr, self._train.encoder_lr_factor)
+        return adamw_one_cycle(groups, self._train, steps)
+
+    def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
+        """`total`, and `affine` and `gradient`, the latter without its weight."""
+        depth, mask = batch["depth"], batch["mask"]
+        prediction = resize(network(batch["image"]).rel_depth.float(), (depth.shape[-2], depth.shape[-1]))
+        target = torch.where(mask, 1 / depth, 0)
+        affine = affine_invariant_loss(prediction, target, mask, self._options.trim) / 2
+        gradient = gradient_matching_loss(standardise(prediction, mask), standardise(target, mask), mask)
+        return {"total": affine + self._options.gradient_weight * gradient, "affine": affine, "gradient": gradient}
+
+    def validate(
+        self, network: ZoeDepth, items: Items, device: torch.device, watch: Watch | None = None
+    ) -> dict[str, float]:
+        """AbsRel and δ1 of depths aligned to the truth image by image; farther ones are the recipe's largest depth."""
+        model, far = self.depth_model(network), self._recipe.max_depth
+
+        def predict(batch: Batch) -> Float32[np.ndarray, "b h w"]:
+            images = batch["image"].to(device, memory_format=torch.channels_last)
+            inverse = model.depth(images, Inference(flip=False)).cpu()
+            inverse = resize(inverse, (batch["depth"].shape[-2], batch["depth"].shape[-1]))
+            frames = zip(*(maps[:, 0].numpy() for maps in (inverse, batch["depth"], batch["mask"])), strict=True)
+            return np.stack([aligned_depth(found, true, valid, far) for found, true, valid in frames])
+
+        assert isinstance(items, TrainingSet)
+        return validate(items, predict, self._train.batch_size, ("abs_rel", "delta1"), watch)
+
+    def depth_model(self, network: ZoeDepth) -> ZoeDepthModel:
+        """Relative inverse depth."""
+        return ZoeDepthModel(network, Convention.of(self._recipe).model_copy(update={"kind": "relative"}))
+
+    def info(self) -> dict[str, Any]:
+        """The options, and whether the encoder was frozen."""
+        return {"options": self._options.model_dump(), "freeze_encoder": self._run.freeze_encoder}
+
+    def save(self, path: Path, network: ZoeDepth, info: dict[str, Any]) -> None:
+        """A checkpoint of this project."""
+        save_checkpoint(path, network, config=self._model, info=info)
+
+
+def _relative_depth(model: ZoeDepth) -> Tensor:
+    """The sum of everything that a loss sees, on one image."""
+    return model(grey_image(model.config.input_size, next(model.parameters()).device)).rel_depth.sum()
+
+
+METHOD = Relative
