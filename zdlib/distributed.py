@@ -1,13 +1,14 @@
 """Several processes that train as one, started by `torchrun`: the only place that knows of them.
 
-PyTorch does the work: its launcher, process group, DistributedDataParallel and collectives. Accelerate is left out,
-because what it would add cannot be used here. Its loader repeats frames until every process has equally many, where a
-batch is to be the same frames however many processes share it; its checkpoints are pickles, where a state is read
-without running code and weights carry their hash; and neither library pools a batch's statistics as below.
+PyTorch does the work: its launcher, process group, DistributedDataParallel and collectives. Accelerate is
+left out, because what it would add cannot be used here. Its loader repeats frames until every process has
+equally many, where a batch is to be the same frames however many processes share it; its checkpoints are
+pickles, where a state is read without running code and weights carry their hash; and neither library pools a
+batch's statistics as below.
 
-Losses that pool a batch (SILog, Dice) and batch normalisation need sums over the whole batch. DDP averages parameter
-gradients over processes, which is right if every process computes the loss of the whole batch, and the derivative of a
-sum is itself summed. With one process nothing here does anything.
+Losses that pool a batch (SILog, Dice) and batch normalisation need sums over the whole batch. DDP averages
+parameter gradients over processes, which is right if every process computes the loss of the whole batch, and
+the derivative of a sum is itself summed. With one process nothing here does anything.
 """
 
 import os
@@ -24,9 +25,10 @@ from torch.nn.parallel import DistributedDataParallel
 from zdlib.errors import ZDError
 
 
-# -------------------------------------------------------------------------------------------------------- processes
+# --------------------------------------------------------------------------------------------------------
+# processes
 def join() -> torch.device:
-    """Meet the other processes, if `torchrun` started several, and return this one's device: a GPU if there are any.
+    """Meet the other processes, if `torchrun` started several, and return this one's device: a GPU if any.
 
     Raises:
         ZDError: the machine has fewer GPUs than processes.
@@ -74,18 +76,20 @@ def wait() -> None:
         dist.barrier()
 
 
-# ------------------------------------------------------------------------------------------------------- gradients
+# -------------------------------------------------------------------------------------------------------
+# gradients
 def parallel(network: nn.Module) -> nn.Module:
     """The same network, whose backward pass averages gradients over all processes."""
     return network if processes() == 1 else DistributedDataParallel(network)
 
 
 def without_exchange(network: nn.Module) -> AbstractContextManager[None]:
-    """Within this context the backward passes of a `parallel` network only add up gradients of this process."""
+    """Within this context a `parallel` network's backward passes only add up this process's gradients."""
     return nullcontext() if processes() == 1 else network.no_sync()  # type: ignore[operator]
 
 
-# ------------------------------------------------------------------------------------------------------ collectives
+# ------------------------------------------------------------------------------------------------------
+# collectives
 class _Sum(torch.autograd.Function):
     """As `torch.distributed.nn.functional.all_reduce`, which is deprecated in favour of a private module."""
 
@@ -132,11 +136,13 @@ def largest(value: int | bool, device: torch.device) -> int:
     return int(found)
 
 
-# ---------------------------------------------------------------------------------------------- batch normalisation
+# ---------------------------------------------------------------------------------------------- batch
+# normalisation
 class PooledBatchNorm(nn.BatchNorm2d):
     """Batch normalisation whose training statistics are those of all processes' images together.
 
-    What `torch.nn.SyncBatchNorm` does on GPUs, on any device: two processes with half the batch each train as one does.
+    What `torch.nn.SyncBatchNorm` does on GPUs, on any device: two processes with half the batch each train as
+    one does.
     """
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
@@ -163,7 +169,7 @@ class PooledBatchNorm(nn.BatchNorm2d):
 
 
 def pool_batch_norm(model: nn.Module) -> None:
-    """Let every 2D batch normalisation of `model` pool its statistics; weights and state stay where they are."""
+    """Let every 2D batch normalisation of `model` pool its statistics; weights and state stay as they are."""
     for module in model.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = PooledBatchNorm

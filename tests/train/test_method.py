@@ -16,10 +16,10 @@ from zdlib.metrics.relative import aligned_depth
 from zdlib.models.depth_model import Inference
 from zdlib.models.factory import load_depth_model
 from zdlib.paths import RunPaths
+from zdlib.train.frames import open_frames
 from zdlib.train.method import Selection, find_method, method_file
 from zdlib.train.resume import identity
 from zdlib.train.run import train
-from zdlib.train.setup import open_frames
 from zdlib.train.step import Trainer
 
 RELATIVE = ["train.epochs=12", "train.save_minutes=0", "train.batch_size=3", "train.validations_per_epoch=1"]
@@ -130,6 +130,21 @@ def test_the_profile_trains(folder, monkeypatch):
     result = train(small, "midas")
     assert np.isfinite(result.steps["total"]).all()
     assert result.selection.metric == "abs_rel"
+
+
+def test_a_run_may_start_from_another_method_s_weights(folder):
+    weights = train(relative_profile(), "midas").checkpoint
+    profile = load_profile("tiny", changes=["runs.control.start_from=results/tiny/checkpoints/midas.safetensors"])
+    method = find_method(profile, profile.runs["control"])
+    network = method.network(torch.device("cpu"))
+    stored = load_depth_model(weights).network.state_dict()
+    assert not torch.equal(network.state_dict()["decoder.out_depth.weight"], stored["decoder.out_depth.weight"])
+    method.start_from(network, weights)
+    assert all(torch.equal(value, stored[name]) for name, value in network.state_dict().items())
+    metric = train(profile, "control").checkpoint
+    kilometres = find_method(profile, profile.runs["published"])
+    with pytest.raises(ZDError, match=r"its unit is 1 m, that of recipe published 1000 m: start from weights of the"):
+        kilometres.start_from(network, metric)
 
 
 def test_a_run_s_identity_has_its_own_method_and_no_other(folder):

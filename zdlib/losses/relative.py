@@ -1,4 +1,4 @@
-"""Losses of relative depth: each image is compared up to a scale and a shift of its own, usually as inverse depth.
+"""Losses of relative depth, usually inverse: each image is compared up to a scale and a shift of its own.
 
 Where processes train together, "the batch" is that of all of them.
 """
@@ -34,10 +34,11 @@ def scale_shift_invariant_loss(prediction: Map, target: Map, mask: Mask) -> Floa
 
 
 def affine_invariant_loss(prediction: Map, target: Map, mask: Mask, trim: float = 0.0) -> Float[Tensor, ""]:
-    """Mean absolute difference of the two maps after `standardise`: an image's mean first, then that of the batch.
+    """Mean absolute difference of the two maps after `standardise`: over each image, then over the batch.
 
-    Source: Yang et al., "Depth Anything", CVPR 2024, eqs. 1 to 3 (no trim). With `trim` 0.2, twice MiDaS' "ssitrim"
-    (Ranftl et al. 2022, eqs. 5 to 7): an image's largest residuals count 0, as outliers of the target.
+    Source: Yang et al., "Depth Anything", CVPR 2024, eqs. 1 to 3 (no trim). With `trim` 0.2, twice MiDaS'
+    "ssitrim" (Ranftl et al. 2022, eqs. 5 to 7): an image's largest residuals count 0, as outliers of the
+    target.
 
     Args:
         prediction: any affine function, of positive scale, of the target's quantity.
@@ -68,10 +69,11 @@ def standardise(values: Map, mask: Mask) -> Map:
 
 
 def gradient_matching_loss(prediction: Map, target: Map, mask: Mask, scales: int = 4) -> Float[Tensor, ""]:
-    """Mean over the batch's valid pixels of |∂x R| + |∂y R|, R = prediction − target, summed over halved resolutions.
+    """Mean over the batch's valid pixels of |∂x R| + |∂y R|, R = prediction − target, at several resolutions.
 
-    Source: Li and Snavely, "MegaDepth", CVPR 2018; in the form of Ranftl et al. 2022, eq. 11 (4 scales, every second
-    pixel each). Align prediction and target first if they are relative.
+    The means of all resolutions, each half the one before, are summed. Source: Li and Snavely, "MegaDepth",
+    CVPR 2018; in the form of Ranftl et al. 2022, eq. 11 (4 scales, every second pixel each). Align prediction
+    and target first if they are relative.
     """
     difference = (prediction - target) * mask
     total = prediction.new_zeros(())

@@ -1,9 +1,9 @@
-"""What relative inverse depth is worth: metric depth after the best scale and shift that the truth can give it.
+"""What relative inverse depth is worth: metric depth, with the best scale and shift that the truth can give.
 
-The convention is MiDaS' (Ranftl et al., TPAMI 2022): each image has a scale and a shift of its own, fitted by least
-squares to its *inverse* ground truth; the inverse of what is then further away than `far` is set to 1 / `far`, because
-there a small error of disparity is an unbounded one of depth (and a disparity below zero no depth at all). Nothing caps
-the near side, and a fit with a negative scale is judged like any other.
+The convention is MiDaS' (Ranftl et al., TPAMI 2022): each image has a scale and a shift of its own, fitted by
+least squares to its *inverse* ground truth; the inverse of what is then further away than `far` is set to 1 /
+`far`, because there a small error of disparity is an unbounded one of depth (and a disparity below zero no
+depth at all). Nothing caps the near side, and a fit with a negative scale is judged like any other.
 """
 
 import numpy as np
@@ -13,10 +13,10 @@ from jaxtyping import Bool, Float, Float32
 def fit_scale_and_shift(
     prediction: Float[np.ndarray, "h w"], target: Float[np.ndarray, "h w"], valid: Bool[np.ndarray, "h w"]
 ) -> tuple[float, float]:
-    """(scale, shift) with the least Σ (scale · prediction + shift − target)² over the valid pixels, in float64.
+    """Scale and shift with the least Σ (scale · prediction + shift − target)² over valid pixels, in float64.
 
-    A prediction that is constant there gets the scale 0 and the target's mean for its shift; without a valid pixel the
-    two are 0.
+    A prediction that is constant there gets the scale 0 and the target's mean for its shift; without a valid
+    pixel the two are 0.
 
     Args:
         prediction: relative inverse depth; finite where valid.
@@ -40,7 +40,7 @@ def aligned_depth(
     valid: Bool[np.ndarray, "h w"],
     far: float,
 ) -> Float32[np.ndarray, "h w"]:
-    """Depth of all pixels of an image, from its relative inverse depth and the scale and shift that fit the truth best.
+    """Depth of all pixels of an image: its relative inverse depth with the scale and shift that fit best.
 
     Args:
         prediction: relative inverse depth.

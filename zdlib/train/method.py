@@ -1,9 +1,9 @@
 """What a paper brings to training. The loop (`zdlib.train.run`) speaks this protocol and knows no paper.
 
-A method is one file of `zdlib/train/methods/`, found by its name in a profile's run (`method: zoe_distill`); its last
-line is `METHOD = ItsClass`. A run's identity is what the source files of the loop and of its method do: a new paper
-leaves the others' trainings valid, as long as no method imports another. What two of them need goes to `step`,
-`validation` or `training_set`.
+A method is one file of `zdlib/train/methods/`, found by its name in a profile's run (`method: zoe_distill`);
+its last line is `METHOD = ItsClass`. A run's identity is what the source files of the loop and of its method
+do: a new paper leaves the others' trainings valid, as long as no method imports another. What two of them
+need goes to `step`, `validation` or `training_set`.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,15 +24,16 @@ from zdlib.train.split import RunFrames
 Batch = dict[str, Tensor]
 # A network in a training step: precision, memory layout and processes are seen to.
 Network = Callable[..., Any]
-# Is shown a selection frame: its position, image, true and predicted depth (metres), where the true one is valid.
+# Is shown a selection frame: position, image, true and predicted depth (metres), where the true one is valid.
 Watch = Callable[[int, Tensor, np.ndarray, np.ndarray, np.ndarray], None]
 
 
 @runtime_checkable
 class Items(Protocol):
-    """What batches are made of: dictionaries of tensors, one of them `index`, the frame's number for messages.
+    """What batches are made of: dictionaries of tensors.
 
-    The random numbers of an item depend on seed, epoch and frame alone, so that a resumed run repeats them.
+    One of them is `index`, the frame's number, for messages. The random numbers of an item depend on seed,
+    epoch and frame alone, so that a resumed run repeats them.
     """
 
     def __len__(self) -> int: ...
@@ -45,7 +46,7 @@ class Items(Protocol):
 
 @runtime_checkable
 class Order(Protocol):
-    """The positions of each batch of an epoch, this process's share of them; see `zdlib.train.training_set.Batches`.
+    """The positions of each batch of an epoch, this process's share of them, like `training_set.Batches`.
 
     Attributes:
         skip: batches of the epoch that were done before a stop: drawn, and not given.
@@ -96,9 +97,9 @@ class Selection:
 class Method(Protocol):
     """A paper's part of training.
 
-    It keeps nothing between two steps but its settings. What does change belongs to the network (a teacher, say, is a
-    part of it without gradient) and with it to the state that a stopped run resumes from. Where a network is passed in,
-    it is the one that `network` gave.
+    It keeps nothing between two steps but its settings. What does change belongs to the network (a teacher,
+    say, is a part of it without gradient) and with it to the state that a stopped run resumes from. Where a
+    network is passed in, it is the one that `network` gave.
 
     Args:
         model: the profile's network.
@@ -111,13 +112,20 @@ class Method(Protocol):
     def __init__(self, model: ModelConfig, train: TrainConfig, run: RunConfig): ...
 
     def feed(self, frames: RunFrames, order: torch.Generator) -> Feed:
-        """The training set; `order` decides the frames' order, and is as it was when an epoch begins again."""
+        """The training set, in an order that `order` decides; a resumed epoch finds it as it was."""
 
     def selection_set(self, frames: RunFrames) -> Items:
         """The frames that validations see."""
 
     def network(self, device: torch.device) -> nn.Module:
-        """The network in training mode, with its first weights; the global generators have just been seeded."""
+        """The network in training mode with its first weights, drawn from the global generators."""
+
+    def start_from(self, network: Any, path: Path) -> None:
+        """Give the network the weights of a checkpoint, in the place of its first ones.
+
+        Raises:
+            ZDError: it is another network's, or its depth means something else.
+        """
 
     def optimisation(
         self, network: Any, steps: int

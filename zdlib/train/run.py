@@ -1,7 +1,7 @@
-"""The training loop: one run of a profile, from its first step to a checkpoint, on one process or (`torchrun`) several.
+"""The training loop: one run of a profile, from its first step to a checkpoint.
 
-It knows steps, epochs, validations, states and signals. What is trained on what with which loss is the run's method's
-business (`zdlib.train.method`).
+It knows steps, epochs, validations, states and signals. What is trained on what with which loss is the run's
+method's business (`zdlib.train.method`).
 """
 
 import os
@@ -103,25 +103,26 @@ class RunFiles:
 
 
 def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start: Start | None = None) -> TrainResult:
-    """Train `profile.runs[run_name]`; write `<run>.safetensors`, `<run>_steps.csv` and `<run>_validations.csv`.
+    """Train a run of a profile; write `<run>.safetensors`, `<run>_steps.csv` and `<run>_validations.csv`.
 
-    Two runs of a profile differ in nothing but their `RunConfig`: the same seed gives the encoder, the decoder and the
-    metric head the same first weights with and without the segmentation head, and the same order and augmentation of
-    frames. On a CPU the result is bitwise reproducible on one machine and number of threads, however often the run was
-    killed and resumed. Of a run that has ended, `<run>_training.json` keeps what it was made from. `<run>_tensorboard/`
-    is to be looked at while it trains (see `zdlib.train.progress`) and no part of that promise.
+    Two runs of a profile differ in nothing but their `RunConfig`: the same seed gives the encoder, the
+    decoder and the metric head the same first weights with and without the segmentation head, and the same
+    order and augmentation of frames. On a CPU the result is bitwise reproducible on one machine and number of
+    threads, however often the run was killed and resumed. Of a run that has ended, `<run>_training.json`
+    keeps what it was made from. `<run>_tensorboard/` is to be looked at while it trains (see
+    `zdlib.train.progress`) and no part of that promise.
 
     Args:
         profile: what to train.
         run_name: the key in its `runs`.
         paths: where to write; default: `results/<profile>/`.
-        start: `auto` reuses a run that has ended with the same profile, data and code, resumes one that was stopped,
-            and else begins; `resume` is the same, but an unfinished run that was another's is an error; `fresh` begins
-            in any case. Default: the environment's ZD_TRAIN, else `auto`.
+        start: `auto` reuses a run that has ended with the same profile, data and code, resumes one that was
+            stopped, and else begins; `resume` is the same, but an unfinished run that was another's is an
+            error; `fresh` begins in any case. Default: the environment's ZD_TRAIN, else `auto`.
 
     Raises:
-        ZDError: unknown run or method, unreadable data, an unfinished run that cannot be resumed, or a loss or
-            gradient that is not finite (its frames are named; no weights of that step are saved).
+        ZDError: unknown run or method, unreadable data, an unfinished run that cannot be resumed, or a loss
+            or gradient that is not finite (its frames are named; no weights of that step are saved).
         Stopped: SIGINT or SIGTERM came; the state is saved.
     """
     if run_name not in profile.runs:
@@ -343,7 +344,7 @@ def _reuse(files: RunFiles, selection: Selection) -> TrainResult:
 def _state_to_resume(
     run_name: str, states: States, made_from: Mapping[str, str], start: Start
 ) -> dict[str, Any] | None:
-    """The last state of an unfinished run of this identity; another's is set aside, or with `resume` refused."""
+    """The last state of this run if it is unfinished; another run's is set aside, or with `resume` refused."""
     state = states.load()
     if state is None:
         return None

@@ -10,10 +10,7 @@ from torch import nn
 from zdlib.config import Profile, RunConfig, TrainConfig
 from zdlib.distributed import processes, rank
 from zdlib.errors import ZDError
-from zdlib.models.checkpoints import load_weights, stored_convention
-from zdlib.models.depth_model import Convention
 from zdlib.models.memory import keep_freed_memory
-from zdlib.models.zoe.network import ZoeDepth
 from zdlib.paths import resolve
 from zdlib.train.method import Feed, Items, Method, Watch, find_method
 from zdlib.train.split import RunFrames
@@ -75,29 +72,13 @@ def set_up(
     seed_everything(run.seed)
     network = method.network(device)
     if run.start_from is not None:
-        _start_from(network, run)
-    # What one run's network drew another's did not (a control has no U-Net); and each process drops its own paths.
+        method.start_from(network, resolve(run.start_from))
+    # What one run's network drew another's did not (a control has no U-Net); and each process drops its own
+    # paths.
     seed_everything(run.seed + rank())
     steps = steps or profile.train.epochs * len(feed.order)
     trainer = make_trainer(method, network, profile.train, steps=steps, device=device, source=frames.source)
     return Setup(profile, run, method, frames, feed, order, selection_set, trainer)
-
-
-def _start_from(network: nn.Module, run: RunConfig) -> None:
-    """Give a network the weights of the run's `start_from`.
-
-    Raises:
-        ZDError: no checkpoint of ours, or one of another network; it answers in another unit.
-    """
-    path = resolve(run.start_from or "")
-    if not isinstance(network, ZoeDepth):
-        raise ZDError(f"{path}: method {run.method} has a network of its own: leave start_from out")
-    before, now = stored_convention(load_weights(network, path), path), Convention.of(run.settings)
-    if before.kind == "metric" and before.metres_per_unit != now.metres_per_unit:
-        raise ZDError(
-            f"{path}: its unit is {before.metres_per_unit:g} m, that of recipe {run.recipe} {now.metres_per_unit:g} m: "
-            "start from weights of the same unit"
-        )
 
 
 def use_processor(config: TrainConfig) -> None:

@@ -45,7 +45,7 @@ class Trainer:
     source: Path
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """One optimiser step; the losses, means over accumulated parts, and the gradient's norm before clipping.
+        """One optimiser step; losses (means over accumulated parts) and the gradient's norm before clipping.
 
         Raises:
             ZDError: a loss or the gradient is not finite; the weights are as before.
@@ -92,7 +92,7 @@ class Trainer:
         return self.method.losses(self._predict, batch)
 
     def _predict(self, images: Float[Tensor, "b 3 h w"], **options: Any) -> Any:
-        """The network as a method's losses see it: channels last, in the training's precision, on all processes."""
+        """The network as losses see it: channels last, in the training's precision, on all processes."""
         half = HALF.get(self.precision)
         with torch.autocast(self.device.type, half or torch.bfloat16, enabled=half is not None):
             return self.parallel(images.contiguous(memory_format=torch.channels_last), **options)
@@ -112,7 +112,7 @@ def _parts(frames: int, parts: int) -> list[slice]:
 
 
 def prepare_network(network: nn.Module, probe: Callable[[Any], Tensor]) -> None:
-    """Lay a network out for training, in place: channels last, statistics pooled over processes, unreached frozen.
+    """Lay a network out in place: channels last, statistics pooled over processes, unreached parts frozen.
 
     Args:
         network: the network.
@@ -182,18 +182,18 @@ def adamw_one_cycle(
 def compiled(model: nn.Module) -> nn.Module:
     """The same network, compiled when it first runs; parameters and names are those of `model`.
 
-    Every shape gets a program of its own: what a general one looks like would depend on the shapes seen before, and so
-    a resumed run's bits on where it had been stopped.
+    Every shape gets a program of its own: what a general one looks like would depend on the shapes seen
+    before, and so a resumed run's bits on where it had been stopped.
     """
     return cast(nn.Module, torch.compile(model, dynamic=False))
 
 
 @contextmanager
 def deterministic_algorithms(wanted: bool) -> Iterator[None]:
-    """Within this context, if `wanted`, equal steps on a GPU are bitwise equal: what has no such algorithm is an error.
+    """Within this context, if `wanted`, equal steps on a GPU are bitwise equal.
 
-    torch's global switches are put back afterwards. cuBLAS reads its workspace's size when it is first used, so that
-    one stays; a size that is set already is kept.
+    What has no such algorithm is an error. torch's global switches are put back afterwards. cuBLAS reads its
+    workspace's size when it is first used, so that one stays; a size that is set already is kept.
     """
     algorithms = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     benchmark = torch.backends.cudnn.benchmark
@@ -211,8 +211,8 @@ def deterministic_algorithms(wanted: bool) -> Iterator[None]:
 def freeze_unreached(network: nn.Module, probe: Callable[[Any], Tensor]) -> list[str]:
     """Switch off the gradient of the parameters that no output depends on, and name them.
 
-    DDP need not search for them in every step then. Found by one backward pass, in evaluation mode: neither statistics
-    nor random numbers move.
+    DDP need not search for them in every step then. Found by one backward pass, in evaluation mode: neither
+    statistics nor random numbers move.
 
     Args:
         network: the network.
@@ -243,7 +243,7 @@ def chosen_precision(config: TrainConfig, device: torch.device) -> str:
 
 
 def computes_in_bf16(device: torch.device) -> bool:
-    """Whether the processor has instructions for bfloat16: without them it is emulated, slower than float32."""
+    """Whether the processor has instructions for bfloat16; emulated, it is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()

@@ -1,4 +1,4 @@
-"""The trainer's own validation: mean depth metrics over the selection frames, however many processes share them."""
+"""Validation: mean depth metrics over the selection frames, however many processes share them."""
 
 from collections.abc import Callable, Collection
 

@@ -1,10 +1,10 @@
-"""Relative depth: encoder and decoder learn inverse depth up to a scale and a shift of each image, as MiDaS' do.
+"""Relative depth: encoder and decoder learn inverse depth up to each image's scale and shift, as MiDaS' do.
 
-Loss, that of Ranftl et al., "Towards robust monocular depth estimation", TPAMI 2022, eqs. 5 to 7, 11 and 13: on inverse
-depth, less its median and divided by its mean absolute deviation, half the mean absolute difference without an image's
-largest fifth, + 0.5 · gradient matching. So the targets' own scale and shift teach nothing. Optimiser and schedule are
-those of Zoe-Distill. The weights kept are those of the lowest AbsRel after least-squares alignment. The metric head
-keeps its first weights and is of no use.
+Loss, that of Ranftl et al., "Towards robust monocular depth estimation", TPAMI 2022, eqs. 5 to 7, 11 and 13:
+on inverse depth, less its median and divided by its mean absolute deviation, half the mean absolute
+difference without an image's largest fifth, + 0.5 · gradient matching. So the targets' own scale and shift
+teach nothing. Optimiser and schedule are those of Zoe-Distill. The weights kept are those of the lowest
+AbsRel after least-squares alignment. The metric head keeps its first weights and is of no use.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ from zdlib.errors import ZDError
 from zdlib.geometry import resize
 from zdlib.losses.relative import affine_invariant_loss, gradient_matching_loss, standardise
 from zdlib.metrics.relative import aligned_depth
-from zdlib.models.checkpoints import save_checkpoint
+from zdlib.models.checkpoints import load_weights, save_checkpoint
 from zdlib.models.depth_model import Convention, Inference
 from zdlib.models.factory import build_model
 from zdlib.models.zoe.depth_model import ZoeDepthModel
@@ -83,6 +83,10 @@ class Relative:
             model.encoder.requires_grad_(False)
         return model
 
+    def start_from(self, network: ZoeDepth, path: Path) -> None:
+        """Weights of relative depth, or of metric depth in any unit."""
+        load_weights(network, path)
+
     def optimisation(
         self, network: ZoeDepth, steps: int
     ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
@@ -102,7 +106,7 @@ class Relative:
     def validate(
         self, network: ZoeDepth, items: Items, device: torch.device, watch: Watch | None = None
     ) -> dict[str, float]:
-        """AbsRel and δ1 of depths aligned to the truth image by image; farther ones are the recipe's largest depth."""
+        """AbsRel and δ1 after alignment, image by image; no depth is larger than the recipe's largest."""
         model, far = self.depth_model(network), self._recipe.max_depth
 
         def predict(batch: Batch) -> Float32[np.ndarray, "b h w"]:

@@ -1,7 +1,7 @@
 """Zoe-Distill: ZoeDepth with a U-Net that exists in training only; and its control, ZoeDepth alone.
 
-Loss: SILog + w · (Dice + focal), w = 0.1, on frames with depth and labels. AdamW under OneCycle, encoder at a tenth of
-the learning rate. The weights kept are those of the lowest AbsRel on the selection frames.
+Loss: SILog + w · (Dice + focal), w = 0.1, on frames with depth and labels. AdamW under OneCycle, encoder at a
+tenth of the learning rate. The weights kept are those of the lowest AbsRel on the selection frames.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ from zdlib.distributed import processes, rank
 from zdlib.errors import ZDError
 from zdlib.geometry import resize
 from zdlib.losses.zoe_distill import ZoeDistillLoss
-from zdlib.models.checkpoints import save_checkpoint
+from zdlib.models.checkpoints import load_weights, save_checkpoint, stored_convention
 from zdlib.models.depth_model import Convention, Inference
 from zdlib.models.factory import build_model
 from zdlib.models.zoe.depth_model import ZoeDepthModel
@@ -66,6 +66,15 @@ class ZoeDistill:
         if self._run.freeze_encoder:
             model.encoder.requires_grad_(False)
 
+    def start_from(self, network: ZoeDepth, path: Path) -> None:
+        """Weights of metric depth in the recipe's unit, or of relative depth."""
+        before, now = stored_convention(load_weights(network, path), path), Convention.of(self._recipe)
+        if before.kind == "metric" and before.metres_per_unit != now.metres_per_unit:
+            raise ZDError(
+                f"{path}: its unit is {before.metres_per_unit:g} m, that of recipe {self._run.recipe} "
+                f"{now.metres_per_unit:g} m: start from weights of the same unit"
+            )
+
     def optimisation(
         self, network: ZoeDepth, steps: int
     ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
@@ -83,7 +92,7 @@ class ZoeDistill:
     def validate(
         self, network: ZoeDepth, items: Items, device: torch.device, watch: Watch | None = None
     ) -> dict[str, float]:
-        """All depth metrics: one forward pass an image, no flip and no crop; depths clamped to the recipe's range.
+        """All depth metrics: one forward pass per image, no flip, no crop, depths clamped to the recipe's range.
 
         The network sees pixel values up to `recipe.selection_input_range`.
         """
