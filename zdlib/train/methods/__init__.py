@@ -1,1 +1,1 @@
-"""One file per paper, what it brings to training: none imports another, and the loop none of them."""
+"""One file per paper, what it brings to training: none imports another (but a variation its theme), the loop none."""
