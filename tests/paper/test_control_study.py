@@ -8,8 +8,9 @@ import tiny_training
 import torch
 from scipy import stats
 
-from zdlib.config import Profile
+from zdlib.config import Profile, load_profile
 from zdlib.errors import ZDError
+from zdlib.metrics.intervals import sign_flip_test
 from zdlib.models.checkpoints import load_checkpoint
 from zdlib.models.factory import build_model
 from zdlib.paper import control_study, study_job
@@ -174,3 +175,46 @@ def test_figures_get_a_column_a_metric(made):
     assert {"delta1", "delta1_low", "rmse_high"} <= set(wide)
     rows = control_study.trainings(profile, control_study.load_scores(profile, paths), "boxes")
     assert rows["arm"].tolist() == ["with", "with", "without", "without", "detached", "frozen"]
+
+
+def synthetic(effect, noise):
+    """Scores and per-image rows of the committed study's arms, drawn around a control of δ1 0.8."""
+    profile, rng = load_profile("study"), np.random.default_rng(0)
+    name = profile.data.nyu.title
+    scenes = rng.normal(0, 0.05, 20).repeat(2)
+    rows, images = [], []
+    for arm, config in profile.study.arms.items():
+        for seed in config.seeds:
+            values = 0.8 + scenes + effect.get(arm, 0.0) + rng.normal(0, noise) + rng.normal(0, 1e-3, 40)
+            rows.append({"arm": arm, "seed": seed, "data": name, "where": "all pixels", "metric": "delta1"})
+            rows[-1]["value"] = values.mean()
+            frames = {"frame": range(40), "scene": [f"room_{i // 2}" for i in range(40)], "delta1": values}
+            images.append(pd.DataFrame(frames).assign(arm=arm, seed=seed, data=name))
+    return profile, pd.DataFrame(rows), pd.concat(images, ignore_index=True)
+
+
+def test_the_family_tells_no_effect_from_one_that_is_there():
+    profile, scores, images = synthetic({"oracle": 0.05}, noise=0.004)
+    table = control_study.family_contrasts(profile, scores, images).set_index("arm")
+    same, told = (table.loc[profile.study.arms[arm].title] for arm in ("distill", "oracle"))
+    assert (same["pairs"], told["pairs"]) == (12, 6)
+    assert same["p, equivalence"] < 0.05 < told["p, equivalence"]
+    assert same["difference_low"] < 0 < same["difference_high"]
+    assert told["difference_low"] > 0.03
+    assert told["joint low"] < told["difference"] < told["joint high"]
+    assert told["sd_low"] < told["sd"] < told["sd_high"]
+    single = sign_flip_test(np.full(6, 0.05), np.random.default_rng(0))
+    assert told["p, Holm"] >= single == pytest.approx(2 / 2**6)
+
+
+def test_a_dose_is_the_ratio_of_gradients():
+    profile = load_profile("study")
+    rows = [
+        {"arm": "distill", "seed": seed, "data": profile.data.nyu.title, "where": "gradients", "metric": m, "value": v}
+        for seed in (1, 2)
+        for m, v in {"gradient_depth": 2.0, "gradient_segmentation": 0.1 * seed, "gradient_cosine": 0.5}.items()
+    ]
+    dose = control_study.gradient_dose(profile, pd.DataFrame(rows))
+    assert dose["arm"].tolist() == [profile.study.arms["distill"].title]
+    assert dose["segmentation / depth [%]"].tolist() == pytest.approx([7.5])
+    assert dose["cosine"].tolist() == [0.5]

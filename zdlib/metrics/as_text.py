@@ -52,7 +52,8 @@ _DECIMALS |= {
     "pe_flatness": 1,
     "pe_orientation": 1,
 }
-_DECIMALS |= dict.fromkeys(("delta1_change", "abs_rel_change", "rmse_change"), 4)
+_DECIMALS |= dict.fromkeys(("delta1_change", "abs_rel_change", "rmse_change", "difference"), 4)
+_DECIMALS |= dict.fromkeys(("low", "high", "joint low", "joint high", "sd", "detectable Δ of δ1"), 4)
 
 
 def best_cells(frame: pd.DataFrame, compare: Sequence[str] | None) -> np.ndarray:

@@ -15,6 +15,7 @@ from statsmodels.stats.power import TTestPower
 from zdlib.config import Profile, StudyConfig
 from zdlib.errors import ZDError
 from zdlib.metrics.intervals import sign_flip_test
+from zdlib.metrics.trials import deviation_interval, equivalence, holm, seeds_and_scenes
 from zdlib.paths import RunPaths
 
 
@@ -24,10 +25,23 @@ def load_scores(profile: Profile, paths: RunPaths) -> pd.DataFrame:
     Raises:
         ZDError: a job has not run.
     """
+    return _of_every_job(profile, paths, "")
+
+
+def load_images(profile: Profile, paths: RunPaths) -> pd.DataFrame:
+    """The per-image rows of every job: `arm, seed, data, frame, scene` and the depth metrics.
+
+    Raises:
+        ZDError: a job has not run.
+    """
+    return _of_every_job(profile, paths, "_images")
+
+
+def _of_every_job(profile: Profile, paths: RunPaths, ending: str) -> pd.DataFrame:
     tables = []
     for arm, config in _study(profile).arms.items():
         for seed in config.seeds:
-            path = paths.per_image / f"study_{arm}_{seed}.csv"
+            path = paths.per_image / f"study_{arm}_{seed}{ending}.csv"
             if not path.is_file():
                 raise ZDError(f"{path}: no such file: ./run_all.sh --profile {profile.name} runs what is missing")
             tables.append(pd.read_csv(path).assign(arm=arm, seed=seed))
@@ -84,6 +98,72 @@ def compare_pairs(profile: Profile, scores: pd.DataFrame) -> pd.DataFrame:
         table.insert(1, "against", study.arms[against].title)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def family_contrasts(profile: Profile, scores: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """The tests that were named before the trainings: δ1 on NYU's layout, each pair of the study's `family`.
+
+    Returns:
+        One row per pair: `arm, against, pairs`, the mean `difference` with its 95 % interval over seeds
+        (`difference_low`, `difference_high`), the exact sign-flip p-value after Holm's correction over the family
+        (`p, Holm`), the p-value of "larger than the margin" (`p, equivalence`: below 0.05 the arms are equivalent),
+        the difference's 95 % interval with seeds and scenes resampled (`joint low`, `joint high`), and the standard
+        deviation of a single difference with its 95 % interval (`sd, sd_low, sd_high`).
+    """
+    study, data = _study(profile), profile.data.nyu.title
+    of_data = images[images["data"] == data]
+    rows = []
+    for arm, against in study.family:
+        found = compare_arms(scores, against, arm).query("data == @data and where == 'all pixels'")
+        row = found.set_index("metric").loc["delta1"]
+        differences = (_of_arm(of_data, arm) - _of_arm(of_data, against)).dropna(how="all")
+        scenes = differences.columns.get_level_values("scene").astype(str).tolist()
+        rng = np.random.default_rng(0)
+        _, joint_low, joint_high = seeds_and_scenes(differences.to_numpy(), scenes, rng)
+        sd, sd_low, sd_high = deviation_interval(differences.mean(axis=1).to_numpy())
+        rows.append(
+            {
+                "arm": study.arms[arm].title,
+                "against": study.arms[against].title,
+                "pairs": len(differences),
+                "difference": row["difference"],
+                "difference_low": row["difference_low"],
+                "difference_high": row["difference_high"],
+                "p": row["p_value"],
+                "p, equivalence": equivalence(differences.mean(axis=1).to_numpy(), study.margin).p_value,
+                "joint low": joint_low,
+                "joint high": joint_high,
+                "sd": sd,
+                "sd_low": sd_low,
+                "sd_high": sd_high,
+            }
+        )
+    table = pd.DataFrame(rows)
+    table.insert(7, "p, Holm", holm(table["p"].tolist()))
+    return table.drop(columns="p")
+
+
+def _of_arm(images: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """δ1 of an arm's trainings: one row per seed, one column per image."""
+    return images[images["arm"] == arm].pivot(index="seed", columns=["frame", "scene"], values="delta1")
+
+
+def gradient_dose(profile: Profile, scores: pd.DataFrame) -> pd.DataFrame:
+    """How strongly the segmentation losses pull at the decoder's maps, beside the depth loss.
+
+    Returns:
+        One row per arm that reported it, means over seeds: `arm, segmentation / depth [%]` (of the gradients' norms,
+        the former with its weight), `cosine`.
+    """
+    data = profile.data.nyu.title
+    found = trainings(profile, scores, data, "gradients").groupby("arm", sort=False).mean(numeric_only=True)
+    return pd.DataFrame(
+        {
+            "arm": found.index,
+            "segmentation / depth [%]": (100 * found["gradient_segmentation"] / found["gradient_depth"]).to_numpy(),
+            "cosine": found["gradient_cosine"].to_numpy(),
+        }
+    )
 
 
 def trainings(profile: Profile, scores: pd.DataFrame, data: str, where: str = "all pixels") -> pd.DataFrame:

@@ -25,6 +25,7 @@ from zdlib.train.run import train
 
 EDGE_PIXELS = 5  # nearer than this to an annotated occlusion edge is "at depth edges"
 _DEPTH = ("delta1", "abs_rel", "rmse", "log10")
+_GRADIENTS = ("gradient_depth", "gradient_segmentation", "gradient_cosine")
 _GEOMETRY = ("dbe_accuracy", "dbe_completeness", "boundary_f1", "pe_flatness", "pe_orientation")
 
 
@@ -36,8 +37,8 @@ def run_job(profile: Profile, key: str, paths: RunPaths) -> None:
         Stopped: the training was interrupted, with its state saved.
     """
     alone = profile.job(key)
-    train(alone, key, paths)
-    scores, images = score_run(alone, key, paths)
+    validations = train(alone, key, paths).validations
+    scores, images = score_run(alone, key, paths, validations)
     write_csv(paths.per_image / f"study_{key}_images.csv", images)
     write_csv(paths.per_image / f"study_{key}.csv", scores)
 
@@ -65,18 +66,23 @@ class Scores:
         self.images.append(counted[["frame", "scene", *_DEPTH]].assign(data=data))
 
 
-def score_run(profile: Profile, key: str, paths: RunPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
+def score_run(
+    profile: Profile, key: str, paths: RunPaths, validations: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """All that the study asks of one trained run, and the per-image rows behind its means (see `Scores`).
 
     On NYU's layout the official test frames under nyu/standard: all pixels, each class, and segmentation. On iBims-1's
     layout under ibims/zoedepth all pixels, those within `EDGE_PIXELS` of an annotated occlusion edge and the others,
-    and iBims-1's own metrics; but not of a network that is told labels, which iBims-1 has not.
+    and iBims-1's own metrics; but not of a network that is told labels, which iBims-1 has not. Where the training
+    reported its losses' gradients, their means over validations.
     """
     scores = Scores()
     run = load_run(profile, key, paths)
     _score_nyu(scores, profile, run, paths)
     if not profile.model.label_input:
         _score_ibims(scores, profile, run)
+    if validations is not None and set(_GRADIENTS) <= set(validations):
+        scores.note(profile.data.nyu.title, "gradients", validations[list(_GRADIENTS)].mean().to_dict(), _GRADIENTS)
     images = pd.concat(scores.images, ignore_index=True)
     return pd.DataFrame(scores.rows), images[["data", "frame", "scene", *_DEPTH]]
 
