@@ -123,9 +123,8 @@ if [[ $command == test ]]; then
     else
         step "pytest"
         "$python" -m pytest "${workers[@]}"
-        step "notebooks (profile smoke; what is up to date does not run again)"
-        "$python" -m zdlib.pipeline run --profile smoke
-        "$python" -m pytest -c tests/notebooks/pytest.ini --rootdir . tests/notebooks
+        step "notebooks (nbval, profile smoke)"
+        ZD_PROFILE=smoke "$python" -m pytest -c tests/notebooks/pytest.ini --rootdir . notebooks
     fi
     step "all tests passed"
     exit

@@ -97,7 +97,7 @@ def test_a_notebook_is_prose_and_calls(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_committed_notebook_is_clean(path: Path) -> None:
-    """Small; outputs only where they are compared; nothing of papermill or of somebody's machine."""
+    """Small; outputs only where nbval compares them; nothing of papermill or of somebody's machine."""
     assert path.stat().st_size < MEGABYTE
     content = json.loads(path.read_text())
     assert content["metadata"]["kernelspec"]["name"] == "python3"
@@ -109,7 +109,7 @@ def test_a_committed_notebook_is_clean(path: Path) -> None:
         if "# NBVAL_CHECK_OUTPUT" not in "".join(cell["source"]):
             assert cell["outputs"] == []
         if cell["outputs"]:
-            assert cell["execution_count"] is not None, "outputs of a cell that says it never ran"
+            assert cell["execution_count"] is not None, "nbval refuses outputs of a cell that says it never ran"
 
 
 @pytest.mark.parametrize("path", EXECUTED + STUDY, ids=lambda path: f"{path.parts[-3]}-{path.stem}")

@@ -102,8 +102,8 @@ def test_the_active_conda_environment_is_used_if_it_is_ours(checkout: Path) -> N
 
 def test_tests_run_in_order_and_the_first_failure_ends_them(checkout: Path) -> None:
     assert run(checkout, "--test").returncode == 0
-    notebooks = "-m pytest -c tests/notebooks/pytest.ini --rootdir . tests/notebooks"
-    assert calls(checkout)[2:] == [*CODE_CHECKS, PYTEST, "-m zdlib.pipeline run --profile smoke", notebooks]
+    notebooks = "-m pytest -c tests/notebooks/pytest.ini --rootdir . notebooks"
+    assert calls(checkout)[2:] == [*CODE_CHECKS, PYTEST, notebooks]
     python = checkout / ".venv" / "bin" / "python"
     python.write_text(python.read_text().replace('*) echo "$*" >>calls', '*mypy) exit 1 ;;\n    *) echo "$*" >>calls'))
     assert run(checkout, "--test").returncode == 1

@@ -12,6 +12,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import seaborn as sns
 from cycler import cycler
 from IPython.display import Markdown, display
 from jaxtyping import UInt8
@@ -33,8 +34,7 @@ SHOWN_DPI = 110  # of a figure on a page
 PNG_LIMIT = 150_000  # bytes: git keeps every figure of the committed runs
 PHOTOGRAPHIC = 20_000  # colours: lines and their edges have a tenth, a photograph ten times as many
 WIDTH = 7.2  # inches: a full text width; a column is half of it
-# Seaborn's palette "colorblind" (deep hues that a red-green blind reader tells apart).
-COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9")
+COLOURS = sns.color_palette("colorblind").as_hex()
 GREY = "#6b6b6b"
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
