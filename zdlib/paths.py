@@ -47,7 +47,7 @@ class RunPaths:
 
     @property
     def tables(self) -> Path:
-        """One CSV and one JSON a table."""
+        """One CSV and one JSON per table."""
         return self.results / "tables"
 
     @property
@@ -67,7 +67,7 @@ class RunPaths:
 
     @property
     def provenance(self) -> Path:
-        """One JSON a step: commit, parameters, input hashes, versions, hardware, seconds."""
+        """One JSON per step: commit, parameters, input hashes, versions, hardware, seconds."""
         return self.results / "provenance"
 
     @property

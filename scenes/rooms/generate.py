@@ -38,7 +38,7 @@ class Plan:
     Attributes:
         name: `rooms_n` or `rooms_i`.
         width, height, focal: camera, pixels.
-        views: images a scene.
+        views: images per scene.
         spp: samples a pixel.
         first_seed, scenes: seeds `first_seed … first_seed + scenes - 1`.
         far: depths beyond this are avoided where the room allows, metres.

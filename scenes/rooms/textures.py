@@ -1,7 +1,7 @@
 """Procedural textures: floors, walls, cloth, pictures, book spines, screens and the view through a window.
 
 Every function takes a seeded generator and gives an (h, w, 3) float array of sRGB values 0..1. A texture is named by
-its kind and its seed, so a layout stays a small description and a texture is made once a process.
+its kind and its seed, so a layout stays a small description and a texture is made once per process.
 """
 
 import math

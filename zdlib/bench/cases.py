@@ -14,7 +14,7 @@ class Case:
         model: a name of `zdlib.list_models`.
         contestants: names that `zdlib.bench.contestants` knows; ratios are to the first.
         size: network input (height, width).
-        batch: images a step.
+        batch: images per step.
         work: a forward pass without gradients, or an optimiser step with its loss.
         threads: of the CPU; None leaves it to the command line.
         repeats: how often the work is done in one timed run.

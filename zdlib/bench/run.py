@@ -32,7 +32,7 @@ def bench(case: Case, rounds: int = 7, threads: int = 2) -> pd.DataFrame:
     """Time one case.
 
     Returns:
-        One row a contestant: `case, model, size, batch, threads, contestant`, `seconds` (median), `fastest`, `slowest`,
+        One row per contestant: `case, model, size, batch, threads, contestant, seconds` (median), `fastest, slowest`,
         `ratio` (median over rounds of its time to the first contestant's), `ratio_low`, `ratio_high` (smallest and
         largest), `peak_mib` (memory above rest, largest), `memory_ratio`, `images_s`, `gflops` (GFLOP/s of the forward
         pass; inference alone), `difference` (its answer's from the first contestant's).

@@ -28,7 +28,7 @@ def for_table(found: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 @mpl.rc_context(STYLE)
 def stage_bars(found: pd.DataFrame) -> Figure:
-    """Seconds of each stage, stacked by kind of operation; one bar a contestant (`zdlib.bench.stages.breakdown`)."""
+    """Seconds of each stage, stacked by kind of operation; one bar per contestant (`zdlib.bench.stages.breakdown`)."""
     stages, contestants = found["stage"].unique().tolist(), found["contestant"].unique().tolist()
     kinds = found.groupby("kind")["seconds"].sum().sort_values(ascending=False).index.tolist()
     figure = new_figure(WIDTH, 0.34 * len(stages) * len(contestants) + 1.1)
@@ -59,7 +59,7 @@ def savings(found: pd.DataFrame) -> Figure:
     grid = figure.subplots(1, 2, sharey=True)
     places = np.arange(len(found))
     for axes, column, label in zip(
-        grid, ("seconds", "peak_mib"), ("seconds an image", "peak memory [MiB]"), strict=True
+        grid, ("seconds", "peak_mib"), ("seconds per image", "peak memory [MiB]"), strict=True
     ):
         values = found[column].to_numpy(float)
         before = np.concatenate([[values[0]], values[:-1]])
@@ -84,7 +84,7 @@ def savings(found: pd.DataFrame) -> Figure:
 
 @mpl.rc_context(STYLE)
 def curves(found: pd.DataFrame) -> Figure:
-    """Time and memory against input size, batch, images and threads (group `curves`), one line a contestant."""
+    """Time and memory against input size, batch, images and threads (group `curves`), one line per contestant."""
     figure = new_figure(WIDTH, 4.4)
     grid = figure.subplots(2, 4, sharex="col")
     axis = {"size": "input side [px]", "batch": "images a batch", "images": "images in a row", "threads": "threads"}

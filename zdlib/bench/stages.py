@@ -33,7 +33,7 @@ def breakdown(case: Case, rounds: int = 5, threads: int = 2) -> pd.DataFrame:
     """Seconds of each stage and kind of operation, of the model and of its un-optimised twin.
 
     Returns:
-        One row a contestant, stage and kind: `contestant, stage, kind, seconds` (median over rounds).
+        One row per contestant, stage and kind: `contestant, stage, kind, seconds` (median over rounds).
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

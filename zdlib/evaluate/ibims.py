@@ -33,7 +33,7 @@ class IBimsScores:
     """iBims-1's own metrics of one model.
 
     Attributes:
-        per_image: one row a frame: `frame, name, scene, pixels`, DDE in percent, DBE in pixels, `boundary_f1`; NaN
+        per_image: one row per frame: `frame, name, scene, pixels`, DDE in percent, DBE in pixels, `boundary_f1`; NaN
             where a frame lacks the annotation.
         planes: one row an annotated plane: `frame, name, kind, plane, pixels, pe_flatness` (cm), `pe_orientation` (°).
         by_distance: one row a distance bin: `from_m, to_m, images`, and the mean over these images of each image's

@@ -65,7 +65,7 @@ def evaluate_depth(
         trained_on: frames whose gradients or errors shaped the model; they are marked.
 
     Returns:
-        One row a frame: `protocol, frame, name, scene, trained_on, pixels` and every metric. A frame without a single
+        One row per frame: `protocol, frame, name, scene, trained_on, pixels` and every metric. A frame without a single
         pixel that counts (a hall deeper than the protocol's range, say) keeps its row, with NaN metrics.
 
     Raises:
@@ -123,7 +123,7 @@ class SegmentationScores:
     """What a segmentation scored.
 
     Attributes:
-        per_image: one row a frame: `frame, name, scene, trained_on, pixels, pixel_accuracy, miou`.
+        per_image: one row per frame: `frame, name, scene, trained_on, pixels, pixel_accuracy, miou`.
         matrices: the confusion matrix of each of those frames.
     """
 

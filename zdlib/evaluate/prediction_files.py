@@ -1,6 +1,6 @@
 """Depth predictions in files, whatever program wrote them.
 
-A folder holds one file a frame: `NAME.npy`, `NAME.npz` (one array, or one called `depth`) or a grey 16-bit `NAME.png`.
+A folder holds one file per frame: `NAME.npy`, `NAME.npz` (one array, or one called `depth`) or grey 16-bit `NAME.png`.
 Subfolders are a part of the name (`a/b.npy` is `a_b`), as in `zdlib.data.sets.folder`. Where a folder has files of
 several kinds, as `zdlib predict` leaves it, the first of these kinds is read. One `.npz` may instead hold all frames
 as arrays with their names, and one `.npy` or `.npz` a stack (n, h, w), in the order of the protocol's frames or of all.
@@ -78,7 +78,7 @@ def open_source(path: Path) -> Source:
     if len(arrays) == 1 and (only := next(iter(arrays.values()))).ndim == 3:
         return Source(path, path.suffix, stack=[partial(_item, only, index) for index in range(len(only))])
     if path.suffix == ".npy":
-        raise ZDError(f"{path}: is not a stack of depth maps (n, h, w): give a folder with one file a frame")
+        raise ZDError(f"{path}: is not a stack of depth maps (n, h, w): give a folder with one file per frame")
     return Source(path, path.suffix, named={name: partial(np.asarray, array) for name, array in arrays.items()})
 
 

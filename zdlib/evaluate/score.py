@@ -35,7 +35,7 @@ class Score:
     Attributes:
         depth: one row, in the columns of the paper's tables; `trained_on` is empty where nobody said.
         intervals: `metric, value, low, high, images, clusters`, 95 % bootstrap over scenes.
-        per_image: one row a frame.
+        per_image: one row per frame.
         by_distance, by_class: pooled over pixels; the latter only where the data set has labels.
         geometry: iBims-1's own metrics.
         summary: what was compared with what, the intervals, and notes on what is unusual; ready for JSON.

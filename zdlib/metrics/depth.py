@@ -133,7 +133,7 @@ def pooled_metrics(per_image: pd.DataFrame) -> dict[str, float]:
     first and second moments of e.
 
     Args:
-        per_image: `pixels` and every metric, one row an image (`zdlib.evaluate.judge.evaluate_depth`).
+        per_image: `pixels` and every metric, one row per image (`zdlib.evaluate.judge.evaluate_depth`).
     """
     counted = per_image[per_image["pixels"] > 0]
     weights = counted["pixels"] / counted["pixels"].sum()

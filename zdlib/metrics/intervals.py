@@ -151,7 +151,7 @@ def paired_difference(
     If the models were alike, the sign of each cluster's summed difference would be arbitrary (`sign_flip_test`).
 
     Args:
-        first: one value an image.
+        first: one value per image.
         second: the other model's, in the same order.
         clusters: the scene of each image; None or "" takes an image for a cluster of its own.
         rng: where resamples and signs are drawn from.
@@ -201,7 +201,7 @@ def image_intervals(
 def interval_table(
     per_image: pd.DataFrame, rng: np.random.Generator, columns: Sequence[str] = METRICS, level: float = 0.95
 ) -> pd.DataFrame:
-    """`image_intervals`, one row a metric: `metric, value, low, high, images, clusters`."""
+    """`image_intervals`, one row per metric: `metric, value, low, high, images, clusters`."""
     intervals = image_intervals(per_image, rng, columns, level)
     return pd.DataFrame([{"metric": metric, **vars(interval)} for metric, interval in intervals.items()])
 
@@ -228,7 +228,7 @@ def compare(
         level: coverage aimed at.
 
     Returns:
-        One row a metric: `metric, first, second, difference, low, high, p_value, significant, images, clusters`.
+        One row per metric: `metric, first, second, difference, low, high, p_value, significant, images, clusters`.
 
     Raises:
         ZDError: the tables are of other frames or protocols.

@@ -84,7 +84,7 @@ def parts_table(model: ZoeDepth) -> pd.DataFrame:
 def gradient_reach(model: ZoeDepth) -> pd.DataFrame:
     """Which parameters learn from which loss.
 
-    One row a part, the decoder in two: `part`, `params`, and how many of them the gradient of the depth and of the
+    One row per part, the decoder in two: `part`, `params`, and how many of them the gradient of the depth and of the
     segmentation arrives at: `from depth`, `from segmentation`, `from neither`.
     """
     model = _ghost(model)

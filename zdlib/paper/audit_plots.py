@@ -20,7 +20,7 @@ BETTER, WORSE, MARK = COLOURS[0], COLOURS[1], COLOURS[2]
 
 @mpl.rc_context(STYLE)
 def waterfall(path: pd.DataFrame, metrics: Sequence[str], start: str, end: str) -> Figure:
-    """A path (`zdlib.paper.protocol_audit.path_table`) as floating bars, one panel a metric; time runs downwards.
+    """A path (`zdlib.paper.protocol_audit.path_table`) as floating bars, one panel per metric; time runs downwards.
 
     Args:
         path: its rows, the first being the start.
@@ -54,7 +54,7 @@ def waterfall(path: pd.DataFrame, metrics: Sequence[str], start: str, end: str) 
 
 @mpl.rc_context(STYLE)
 def excursions(table: pd.DataFrame, metrics: Sequence[str], start: str) -> Figure:
-    """Single changes (`protocol_audit.excursion_table`) as dots with their intervals, one panel a metric."""
+    """Single changes (`protocol_audit.excursion_table`) as dots with their intervals, one panel per metric."""
     places = np.arange(len(table))
     figure = new_figure(WIDTH, 0.27 * len(table) + 0.9)
     grid = np.atleast_1d(figure.subplots(1, len(metrics), sharey=True))

@@ -167,7 +167,7 @@ def gradient_dose(profile: Profile, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def trainings(profile: Profile, scores: pd.DataFrame, data: str, where: str = "all pixels") -> pd.DataFrame:
-    """One row a training: `arm` (its title), `seed`, and a column a metric."""
+    """One row per training: `arm` (its title), `seed`, and a column per metric."""
     chosen = scores[(scores["data"] == data) & (scores["where"] == where)]
     wide = chosen.pivot(index=["arm", "seed"], columns="metric", values="value").reset_index()
     order = {arm: number for number, arm in enumerate(_study(profile).arms)}

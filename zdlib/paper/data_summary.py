@@ -19,7 +19,7 @@ class DataSummary:
     """Counts over a data set.
 
     Attributes:
-        frames: one row a frame: `frame, scene, scene_type, official, contiguous` (part in each split), `pixels`,
+        frames: one row per frame: `frame, scene, scene_type, official, contiguous` (part in each split), `pixels`,
             `measured` (pixels with a raw depth), `near` (of those, at 1 m or nearer), `far` (beyond 10 m),
             `unlabelled`, `median` (raw depth, m).
         histogram: measured pixels in each 10 cm bin from 0 to 10 m, all frames.

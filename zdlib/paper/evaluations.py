@@ -1,7 +1,7 @@
 """The two evaluations of the paper: every trained run and the baselines, judged under every protocol of a data set.
 
 Each function predicts once per run, writes the per-image metrics to `results/<profile>/per_image/` and gives frames
-with one row a line of a table; notebooks only show them.
+with one row per line of a table; notebooks only show them.
 """
 
 from collections.abc import Sequence
@@ -57,10 +57,10 @@ class Study:
     Attributes:
         depth: one row for each protocol and method: `protocol, method, data, images, trained_on` (percent of the images
             that shaped the model), metrics, `params_m`.
-        segmentation: one row a run with a segmentation head (NYU's layout only).
+        segmentation: one row per run with a segmentation head (NYU's layout only).
         classes: `method, class, share, iou` on the test frames (NYU's layout only).
-        by_distance, by_class: depth error pooled by true distance and by class, one frame a method.
-        geometry: iBims-1's own metrics, one row a run (its layout only).
+        by_distance, by_class: depth error pooled by true distance and by class, one frame per method.
+        geometry: iBims-1's own metrics, one row per run (its layout only).
     """
 
     depth: pd.DataFrame
@@ -154,7 +154,7 @@ def against_control(profile: Profile, paths: RunPaths, protocol: str) -> pd.Data
     """Every run with a segmentation branch against the control of the same recipe, image by image.
 
     Returns:
-        One row a run and metric: `method, control, metric`, the two means, `difference` (run minus control) with its
+        One row per run and metric: `method, control, metric`, the two means, `difference` (run minus control) with its
         95 % bootstrap interval over scenes, and the p-value of a permutation test; empty if the profile has no control.
     """
     controls = {run.recipe: key for key, run in profile.runs.items() if run.is_control}

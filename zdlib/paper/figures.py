@@ -142,7 +142,7 @@ class Column:
 
     Attributes:
         title: shown above it.
-        pictures: one (h, w, 3) uint8 picture a row; None leaves the place empty.
+        pictures: one (h, w, 3) uint8 picture per row; None leaves the place empty.
         scale: the colour bar under the column; neighbours with an equal one share it. None for no bar.
     """
 

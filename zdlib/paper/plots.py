@@ -217,7 +217,7 @@ def _name_points(axes: Axes, rows: pd.DataFrame) -> None:
 
 @mpl.rc_context(STYLE)
 def error_by_distance(errors: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) -> Figure:
-    """Error against true distance, one panel a quantity; grey bars give each bin's share of the pixels.
+    """Error against true distance, one panel per quantity; grey bars give each bin's share of the pixels.
 
     Args:
         errors: run's title to a frame with `from_m`, `to_m`, `pixels` and the quantities; of a quantity with `…_low`
@@ -259,7 +259,7 @@ def error_by_distance(errors: Mapping[str, pd.DataFrame], quantities: Mapping[st
 
 @mpl.rc_context(STYLE)
 def by_class(values: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) -> Figure:
-    """Dots for each class and run, one panel a quantity; the classes in the first quantity's order.
+    """Dots for each class and run, one panel per quantity; the classes in the first quantity's order.
 
     Args:
         values: run's title to a frame with `class` and the quantities; a run without a quantity's column is left out
@@ -287,7 +287,7 @@ def by_class(values: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) 
 
 @mpl.rc_context(STYLE)
 def metric_intervals(rows: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
-    """Means with their intervals, one panel a quantity, a row a method, a colour a protocol.
+    """Means with their intervals, one panel per quantity, a row per method, a colour per protocol.
 
     Where an end is negative they are differences (no metric drawn here is), and a thin line in each panel marks zero.
 
@@ -318,7 +318,7 @@ def metric_intervals(rows: pd.DataFrame, quantities: Mapping[str, str]) -> Figur
 
 @mpl.rc_context(STYLE)
 def seed_dots(trainings: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
-    """A dot a training, a row an arm, a vertical bar at the arm's mean; one panel a quantity.
+    """A dot per training, a row per arm, a vertical bar at the arm's mean; one panel per quantity.
 
     Args:
         trainings: `arm`, `seed` and the quantities.
@@ -343,7 +343,7 @@ def seed_dots(trainings: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
 
 @mpl.rc_context(STYLE)
 def metric_spread(values: Mapping[str, Float[np.ndarray, " images"]], label: str) -> Figure:
-    """Empirical distribution of a per-image metric, one line a run: the tail is the hard images."""
+    """Empirical distribution of a per-image metric, one line per run: the tail is the hard images."""
     figure = new_figure(WIDTH / 2, 2.5)
     axes = figure.subplots()
     for index, (name, per_image) in enumerate(values.items()):

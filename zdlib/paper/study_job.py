@@ -73,7 +73,7 @@ def score_run(
 
     On NYU's layout the official test frames under nyu/standard: all pixels, each class, and segmentation. On iBims-1's
     layout under ibims/zoedepth all pixels, those within `EDGE_PIXELS` of an annotated occlusion edge and the others,
-    and iBims-1's own metrics; but not of a network that is told labels, which iBims-1 has not. Where the training
+    and iBims-1's own metrics; but not of a network that is given labels, which iBims-1 has not. Where the training
     reported its losses' gradients, their means over validations.
     """
     scores = Scores()

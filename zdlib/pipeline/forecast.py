@@ -50,7 +50,7 @@ class Measured:
     Attributes:
         step: seconds of an optimiser step (forward, backward, optimiser), after one to warm up.
         item: seconds of one augmented frame, in one process.
-        validated: seconds a frame of a validation.
+        validated: seconds per frame of a validation.
         peak: largest memory, bytes: PyTorch's on a GPU, else the whole process's.
         available: bytes of the GPU's memory, or of the machine's.
         synthetic: whether the images were made up.

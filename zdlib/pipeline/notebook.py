@@ -69,7 +69,7 @@ class ThisPython(AsyncKernelManager):
 class LiveOutput:
     """File-like target for a kernel's output: passes through on a terminal, one line now and then elsewhere.
 
-    A progress bar rewrites its line (carriage return) many times a second. On a terminal that is what it is for; in a
+    A progress bar rewrites its line (carriage return) many times per second. On a terminal that is what it is for; in a
     log, its latest state is printed every `every` seconds.
     """
 

@@ -23,7 +23,7 @@ from zdlib.geometry import resize
 
 PICTURES = 4  # selection frames that every validation shows
 HEIGHT = 240  # pixels of such a picture at most: it is kept once a validation
-# tqdm's own, but always images a second, never seconds an image.
+# tqdm's own, but always images per second, never seconds per image.
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]"
 _PLACE, _OPTIMISER = ("step", "epoch"), ("lr", "grad_norm")  # entries of a row that are no loss and no metric
 

@@ -1,4 +1,4 @@
-"""What readers of one image file and one depth file a frame share: the pairs, and the checks of their content."""
+"""What readers of one image file and one depth file per frame share: the pairs, and the checks of their content."""
 
 import os
 from abc import abstractmethod

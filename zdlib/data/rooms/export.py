@@ -131,7 +131,7 @@ def take(frames: Sequence[Frame], limit: int | None) -> list[Frame]:
 
 
 def write_nyu_mat(path: Path, frames: Sequence[Frame]) -> None:
-    """Write `frames` in the layout of `nyu_depth_v2_labeled.mat` (see `zdlib.data.sets.nyu`), one image a chunk.
+    """Write `frames` in the layout of `nyu_depth_v2_labeled.mat` (see `zdlib.data.sets.nyu`), one image per chunk.
 
     Depth is what a Kinect would have measured (`zdlib.data.rooms.kinect`). There is no accelerometer: `accelData` is
     zero. `namesToIds` (a Java object in the original) is left out.

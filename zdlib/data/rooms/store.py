@@ -1,4 +1,4 @@
-"""The compact store that git carries: JPEG images, delta-coded depth, PNG labels, one HDF5 file a part.
+"""The compact store that git carries: JPEG images, delta-coded depth, PNG labels, one HDF5 file per part.
 
 `Rooms-N` holds what NYU's layout needs, `Rooms-I` also what iBims-1's needs (masks, planes, occlusion edges).
 """
@@ -174,7 +174,7 @@ class Store:
     Attributes:
         name, version, depth_scale, label_names, generator: as written.
         height, width: of every image.
-        scenes, scene_types, splits, seeds, views: one entry an image.
+        scenes, scene_types, splits, seeds, views: one entry per image.
     """
 
     def __init__(self, path: str | os.PathLike[str]):

@@ -3,7 +3,7 @@
 Depth maps are 16-bit PNG files, metres = value · `metres_per_unit` (millimetres by default), 0 = none. Images and
 depth maps are paired in one of three ways:
 
-* a list file, a line an image: `rgb.jpg depth.png [focal]`, relative to the root (`nyudepthv2_train_files_with_gt.txt`
+* a list file, a line per image: `rgb.jpg depth.png [focal]`, relative to the root (`nyudepthv2_train_files_with_gt.txt`
   of BTS and ZoeDepth; a leading slash is ignored);
 * `rgb_00045.jpg` beside `sync_depth_00045.png`, in the root or in a folder for each scene (the same data without list);
 * a folder of images and a folder of depth maps whose files have the same stem.

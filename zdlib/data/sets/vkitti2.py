@@ -5,7 +5,7 @@
 
     ROOT/rgb/Scene01/clone/frames/rgb/Camera_0/rgb_00000.jpg           1242×375
     ROOT/depth/Scene01/clone/frames/depth/Camera_0/depth_00000.png     16 bit, centimetres
-    ROOT/test.txt                                                      one image a line; optional
+    ROOT/test.txt                                                      one image per line; optional
 
 Depth is planar, metres · 100; 65535 marks the sky and becomes 0 here. Five scenes (01, 02, 06, 18, 20), ten variants.
 

@@ -1,7 +1,7 @@
 """Attention with a bias on the relative position: SwinV2's windows and BEiT's whole image, fused.
 
 A bias of heads × n × n values per block is large (21 MB in most blocks of SwinV2-B at 384 × 384, 0.4 GB in all), but
-it depends on the offset between two positions only: (2h-1)(2w-1) values a head. Only such tables are ever kept; a
+it depends on the offset between two positions only: (2h-1)(2w-1) values per head. Only such tables are ever kept; a
 block's bias is copied out of its table in runs of h·w values, which takes a twentieth of the time of gathering it.
 """
 

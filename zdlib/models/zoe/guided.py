@@ -1,4 +1,4 @@
-"""ZoeDepth that is told every pixel's true class: how much could semantics help depth at most?
+"""ZoeDepth that is given every pixel's true class: how much could semantics help depth at most?
 
 The positive control of the control study. A segmentation branch can at best teach the features what the true labels
 say; a network that is given them shows the room that there is. Labels travel in the lowest bits of the picture, so that

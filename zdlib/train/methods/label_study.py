@@ -66,7 +66,7 @@ class LabelStudy(ZoeDistill):
         return Feed(items, Batches(len(items), self._train.batch_size, order, rank(), processes()))
 
     def selection_set(self, frames: RunFrames) -> TrainingSet:
-        """The selection frames as they are; they carry their labels for a network that is told them."""
+        """The selection frames as they are; they carry their labels for a network that is given them."""
         kind = LabelledPictures if self._model.label_input else TrainingSet
         return kind(frames.reader, frames.roles.selection, self._recipe, augment=False, seed=self._run.seed)
 
@@ -164,7 +164,7 @@ class Relabelled:
 
 @dataclass(frozen=True)
 class LabelledReader:
-    """A reader whose pictures carry their labels, for networks that are told them (`zdlib.models.zoe.guided`)."""
+    """A reader whose pictures carry their labels, for networks that are given them (`zdlib.models.zoe.guided`)."""
 
     reader: Reader
 
