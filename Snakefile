@@ -26,7 +26,9 @@ READS = {
     "06_parameter_table": [],
     "07_plots": map(finished, ["03_training", "04_nyu_eval", "05_ibims_eval", "06_parameter_table"]),
     "08_protocol_audit": [data_prepared, finished("04_nyu_eval"), trained[:1]],
-    "09_control_study": [*map(finished, layout.jobs), per_image(*(f"study_{key}" for key in layout.jobs.values()))],
+    "09_control_study": [
+        [finished(step), per_image(f"study_{key}", f"study_{key}_images")] for step, key in layout.jobs.items()
+    ],
     "10_speed": layout.benchmark,
     "report": [[finished(name), layout.executed(name)] for name in layout.notebooks],
 }
