@@ -2,7 +2,8 @@
 
 A training differs from the next by its seed, a mean over test images by which scenes were drawn. An interval over
 seeds alone says nothing of other scenes, one over scenes alone nothing of other seeds; `seeds_and_scenes` resamples
-both at once (Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007), which errs on the wide side.
+both at once (Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007). Its percentiles are too narrow for
+fewer than about ten pairs; the t-interval over seeds is the one to quote then.
 """
 
 from collections.abc import Sequence
