@@ -1,6 +1,6 @@
 """Sweet Home 3D's furniture libraries (Debian's sweethome3d-furniture) as triangles in metres.
 
-The package holds `.sh3f` archives (zip files) of Wavefront models with a catalogue of sizes, names and creators.
+The package holds `.sh3f` archives (zip files) of Wavefront models with a catalogue of sizes and creators.
 `STREETS_FURNITURE` names another folder of archives, `STREETS_CACHE` a folder that keeps parsed models.
 Object frame: x right, y forward, z up, origin in the middle of the footprint.
 """
@@ -70,7 +70,9 @@ def archive(library: str) -> ZipFile:
     """
     path = Path(os.environ.get("STREETS_FURNITURE") or FOLDER) / f"{LIBRARIES[library][0]}.sh3f"
     if not path.is_file():
-        raise ZDError(f"{path}: no such file: install Debian's sweethome3d-furniture or set STREETS_FURNITURE")
+        raise ZDError(
+            f"{path}: no such file: install Debian's sweethome3d-furniture or set STREETS_FURNITURE"
+        )
     return ZipFile(path)
 
 

@@ -1,4 +1,4 @@
-"""Pinhole cameras in axes x right, y down, z forward. Pixel centres are at integer coordinates, as the readers have them."""
+"""Pinhole cameras in axes x right, y down, z forward; pixel centres are at integers, as in the readers."""
 
 from dataclasses import dataclass
 
@@ -26,9 +26,11 @@ class Camera:
         return np.array([[self.focal, 0, self.cx], [0, self.focal, self.cy], [0, 0, 1.0]])
 
     def rays(self) -> tuple[Array, Array]:
-        """(h * w, 3) unit directions through the pixel centres, (h * w,) their cosine with the optical axis."""
+        """(h * w, 3) unit directions through the pixel centres, (h * w,) cosines with the optical axis."""
         x, y = np.meshgrid(np.arange(self.width), np.arange(self.height))
-        flat = np.stack([(x - self.cx) / self.focal, (y - self.cy) / self.focal, np.ones(x.shape)], -1).reshape(-1, 3)
+        flat = np.stack(
+            [(x - self.cx) / self.focal, (y - self.cy) / self.focal, np.ones(x.shape)], -1
+        ).reshape(-1, 3)
         length = np.linalg.norm(flat, axis=1)
         return flat / length[:, None], 1 / length
 

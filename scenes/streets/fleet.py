@@ -1,4 +1,4 @@
-"""The models that streets use (models.csv): role, size, which of the two sets may use them. No geometry in here."""
+"""The models that streets use (models.csv): role, size, which of the two sets may use them."""
 
 import csv
 from dataclasses import dataclass
@@ -25,7 +25,12 @@ CAR_COLOURS: tuple[Colour, ...] = (
     (0.82, 0.82, 0.80), (0.07, 0.12, 0.30), (0.42, 0.05, 0.05), (0.12, 0.20, 0.34), (0.25, 0.03, 0.05),
     (0.10, 0.20, 0.14), (0.45, 0.38, 0.28), (0.62, 0.50, 0.10), (0.20, 0.34, 0.50), (0.60, 0.22, 0.08),
 )  # fmt: skip
-VAN_COLOURS: tuple[Colour, ...] = ((0.80, 0.80, 0.80), (0.75, 0.75, 0.76), (0.60, 0.10, 0.10), (0.80, 0.65, 0.10))
+VAN_COLOURS: tuple[Colour, ...] = (
+    (0.80, 0.80, 0.80),
+    (0.75, 0.75, 0.76),
+    (0.60, 0.10, 0.10),
+    (0.80, 0.65, 0.10),
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,15 @@ from scenes.streets.world import Branch, Side, Street
 
 METALS: tuple[Colour, ...] = ((0.30, 0.31, 0.32), (0.45, 0.46, 0.46), (0.14, 0.20, 0.17), (0.52, 0.52, 0.50))
 STEEL: Colour = (0.55, 0.56, 0.57)
-SIGNS = {"city": 14, "residential": 9, "avenue": 12, "rural": 6, "village": 7, "industrial": 10, "motorway": 5}
+SIGNS = {
+    "city": 14,
+    "residential": 9,
+    "avenue": 12,
+    "rural": 6,
+    "village": 7,
+    "industrial": 10,
+    "motorway": 5,
+}
 TRIMMINGS = ("K18", "K22", "K22", "S12", "K17", "K79", "box")
 
 
@@ -45,7 +53,7 @@ def _lamps(street: Street, curve: Curve, side: Side, row: float, metal: Colour) 
         foot, head = curve.point(s, sign * row), curve.point(s, sign * (row - arm), height + 0.3)
         if side.near_gap(s, 1.5) or not street.occupancy.claim_disc(foot, 0.15):
             continue
-        top = foot + [0, 0, height]
+        top = foot + np.array([0, 0, height])
         street.add_tube("matt", (foot, top), (0.085, 0.05), POLE, metal)
         street.add_tube("matt", (top, head), (0.04, 0.035), POLE, metal)
         pose = curve.pose(s, sign * (row - arm), height + 0.3)
@@ -61,7 +69,7 @@ def _bollards(street: Street, curve: Curve, side: Side, metal: Colour) -> None:
         foot = curve.point(s, side.sign * (side.walk0 + 0.2), 0.1)
         if not side.near_gap(s, 5.0) and street.occupancy.claim_disc(foot, 0.1):
             colour = (0.5, 0.12, 0.1) if rng.random() < 0.1 else metal
-            street.add_tube("matt", (foot, foot + [0, 0, 0.9]), (0.055, 0.055), POLE, colour)
+            street.add_tube("matt", (foot, foot + np.array([0, 0, 0.9])), (0.055, 0.055), POLE, colour)
 
 
 def _trimmings(street: Street, curve: Curve, side: Side) -> None:
@@ -89,7 +97,9 @@ def _street_trees(street: Street, curve: Curve, side: Side, row: float) -> None:
     step = rng.uniform(7, 16)
     t = side.walk0 + 0.7 if side.verge == 0 else row
     for s in np.arange(-30 + rng.uniform(0, step), 150, step):
-        if rng.random() < style.trees * (0.55 if style.name == "residential" else 0.85) and not side.near_gap(s, 6):
+        if rng.random() < style.trees * (0.55 if style.name == "residential" else 0.85) and not side.near_gap(
+            s, 6
+        ):
             plant_tree(street, curve.point(s, side.sign * t, 0.1), rng.uniform(5.5, 9.5))
 
 
@@ -101,7 +111,7 @@ def _guard_rail(street: Street, curve: Curve, side: Side, start: float, end: flo
         strip(street, curve, along(start, end), across, (z0, z1), rail, colour=(0.8, 0.8, 0.82))
     for s in np.arange(start, end, 2.0):
         foot = curve.point(s, sign * (t + 0.08))
-        street.add_tube("matt", (foot, foot + [0, 0, 0.72]), (0.05, 0.05), FENCE, (0.5, 0.5, 0.52))
+        street.add_tube("matt", (foot, foot + np.array([0, 0, 0.72])), (0.05, 0.05), FENCE, (0.5, 0.5, 0.52))
 
 
 def traffic_sign(street: Street, curve: Curve, place: tuple[float, float], kind: int, facing: int) -> None:
@@ -111,7 +121,7 @@ def traffic_sign(street: Street, curve: Curve, place: tuple[float, float], kind:
     if not street.occupancy.claim_disc(foot, 0.15):
         return
     yaw = float(curve.heading(place[0])) - np.pi / 2 + (0 if facing > 0 else np.pi) + rng.normal(0, 0.08)
-    street.add_tube("matt", (foot, foot + [0, 0, height + radius]), (0.035, 0.035), POLE, STEEL)
+    street.add_tube("matt", (foot, foot + np.array([0, 0, height + radius])), (0.035, 0.035), POLE, STEEL)
     pose = upright(foot[0], foot[1], foot[2] + height + 0.1, yaw)
     pose[:3, 3] -= pose[:3, 1] * 0.05
     shape = boards.SIGN_SHAPES[kind]
@@ -124,7 +134,7 @@ def traffic_sign(street: Street, curve: Curve, place: tuple[float, float], kind:
         sides = boards.SIDES[shape]
         larger = 1.25 if sides in (3, 4) else 1.0
         front, uv, back = plate(sides, radius * larger, turn=np.pi / 8 if sides == 8 else 0)
-        cell = (uv * 0.98 + 0.01) / boards.CELLS + [kind / boards.CELLS, 0]
+        cell = (uv * 0.98 + 0.01) / boards.CELLS + np.array([kind / boards.CELLS, 0])
         street.soup("atlas").quads(move(front, pose), cell, SIGN)
         street.soup("matt").quads(move(back, pose), uv, SIGN, (0.5, 0.5, 0.5))
 
@@ -133,7 +143,8 @@ def _board(street: Street, pose: Array, size: tuple[float, float], cell: tuple[i
     x, z = size[0] / 2, size[1] / 2
     quad = np.array([[(-x, 0, -z), (x, 0, -z), (x, 0, z), (-x, 0, z)]])
     street.soup("atlas").quads(move(quad, pose), boards.cell_uv(*cell)[None], SIGN)
-    street.soup("matt").quads(move(quad + [0, 0.02, 0], pose), np.zeros((1, 4, 2)), SIGN, (0.5, 0.5, 0.5))
+    back = move(quad + np.array([0, 0.02, 0]), pose)
+    street.soup("matt").quads(back, np.zeros((1, 4, 2)), SIGN, (0.5, 0.5, 0.5))
 
 
 def traffic_lights(street: Street, branch: Branch) -> None:
@@ -146,10 +157,11 @@ def traffic_lights(street: Street, branch: Branch) -> None:
         height = rng.uniform(3.1, 3.5)
         if not street.occupancy.claim_disc(foot, 0.15):
             continue
-        heads, top = [foot + [0, 0, height - 0.5]], foot + [0, 0, height]
+        heads, top = [foot + np.array([0, 0, height - 0.5])], foot + np.array([0, 0, height])
         street.add_tube("matt", (foot, top), (0.07, 0.07), POLE, grey)
         if rng.random() < 0.5:
-            mast, arm = foot + [0, 0, 5.2], curve.point(s, t - branch.sign * rng.uniform(2.5, 4), 5.3)
+            mast = foot + np.array([0, 0, 5.2])
+            arm = curve.point(s, t - branch.sign * rng.uniform(2.5, 4), 5.3)
             street.add_tube("matt", (top, mast), (0.08, 0.07), POLE, grey)
             street.add_tube("matt", (mast, arm), (0.06, 0.05), POLE, grey)
             heads.append(arm)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scenes.streets import labels, lidar
 from scenes.streets.camera import Camera, kitti_camera, right_of
 from scenes.streets.geometry import Array
-from scenes.streets.layout import HZ, build_street
+from scenes.streets.layout import build_street
 from scenes.streets.render import Scene
 from scenes.streets.shader import Shader, response
 from scenes.streets.traffic import Mount
@@ -38,8 +38,8 @@ class Plan:
         baseline: metres; 0 = no right camera.
         frames: in a clip, 0.1 s apart.
         samples: per pixel.
-        splits: first seed and number of clips of every split. First seeds are multiples of 40, so that every split
-            has all seasons and weathers in turn.
+        splits: first seed and number of clips of every split. First seeds are multiples of 40, so that every
+            split has all seasons and weathers in turn.
         scanner: whether frames have a scan.
     """
 
@@ -54,9 +54,13 @@ class Plan:
     scanner: bool
 
     def seeds(self) -> Iterator[tuple[int, str]]:
-        """Seed and split of every clip."""
-        for split, (first, count) in self.splits.items():
-            yield from ((seed, split) for seed in range(first, first + count))
+        """Seed and split of every clip, in such an order that all splits fill up evenly."""
+        shares = [
+            ((number + 0.5) / count, first + number, split)
+            for split, (first, count) in self.splits.items()
+            for number in range(count)
+        ]
+        yield from ((seed, split) for _, seed, split in sorted(shares))
 
 
 PLANS = {
@@ -101,11 +105,13 @@ def occlusion(depth: Array, camera: Camera, baseline: float, seen: NDArray[np.bo
     return valid & (~seen | (column < 0))
 
 
-def depth_agreement(left: Array, right: Array, camera: Camera, baseline: float, hidden: NDArray[np.bool_]) -> Array:
-    """Relative differences of both cameras' depth at corresponding places, where the right one sees a surface.
+def depth_agreement(
+    left: Array, right: Array, camera: Camera, baseline: float, hidden: NDArray[np.bool_]
+) -> Array:
+    """Relative differences of both cameras' depth at corresponding places that both see.
 
-    The right depth is interpolated (its inverse, between the two pixels beside the place), unless these two belong
-    to different surfaces (more than 3 % apart).
+    The right depth is interpolated (its inverse, between the two pixels beside the place), unless these two
+    belong to different surfaces (more than 3 % apart).
     """
     valid = (left > 0) & ~hidden
     rows, columns = np.nonzero(valid)
@@ -135,7 +141,9 @@ def _objects(street: Street, instances: NDArray[np.uint8]) -> list[dict[str, Any
     ]
 
 
-def _truth(plan: Plan, street: Street, scene: Scene, frame: int, rng: np.random.Generator) -> dict[str, Array]:
+def _truth(
+    plan: Plan, street: Street, scene: Scene, frame: int, rng: np.random.Generator
+) -> dict[str, Array]:
     """Everything of a frame but its images."""
     pose, camera = street.camera[frame], plan.camera
     depth, label, instance = scene.truth(camera, pose)
@@ -145,7 +153,9 @@ def _truth(plan: Plan, street: Street, scene: Scene, frame: int, rng: np.random.
     if plan.baseline:
         eye = right_of(pose, plan.baseline)
         points = camera.unproject(np.where(depth > 0, depth, 1), pose)
-        hidden = occlusion(depth, camera, plan.baseline, scene.visible(points, eye[:3, 3]).reshape(depth.shape))
+        hidden = occlusion(
+            depth, camera, plan.baseline, scene.visible(points, eye[:3, 3]).reshape(depth.shape)
+        )
         other, _, _ = scene.truth(camera, eye)
         difference = depth_agreement(depth, other, camera, plan.baseline, hidden)
         arrays["agreement"] = np.array([np.median(difference), (difference <= 0.01).mean()])
@@ -160,9 +170,9 @@ def render_clip(plan: Plan, seed: int, style: str | None = None) -> dict[str, An
     """Everything of a clip.
 
     Returns:
-        `image` (frames, cameras, h, w, 3) uint8; `depth`, `label`, `instance`, `mask` (frames, h, w) of the left
-        camera; `lidar` (frames, 64, n); `agreement` (frames, 2): median of the relative difference of left and right
-        depth, share within 1 %; `pose` (frames, 4, 4); `meta`: JSON.
+        `image` (frames, cameras, h, w, 3) uint8; `depth`, `label`, `instance`, `mask` (frames, h, w) of the
+        left camera; `lidar` (frames, 64, n); `agreement` (frames, 2): median relative difference of left and
+        right depth, share within 1 %; `pose` (frames, 4, 4); `meta`: JSON.
     """
     start = time.process_time()
     street = build_street(seed, plan.used_in, plan.frames, plan.mount, style)
@@ -201,12 +211,14 @@ def clip_path(plan: Plan, folder: Path, seed: int) -> Path:
     return folder / f"{plan.name}_{seed:05d}.npz"
 
 
-def render_clips(plan: Plan, folder: Path, *, part: int = 0, parts: int = 1) -> Iterator[tuple[int, str, float]]:
-    """Render what is missing in `folder`, every `parts`-th clip from `part`; yields seed, kind of street, seconds."""
+def render_clips(
+    plan: Plan, folder: Path, splits: Sequence[str] | None = None
+) -> Iterator[tuple[int, str, float]]:
+    """Render what is missing in `folder` (all splits or some); yields seed, kind of street, CPU seconds."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number, (seed, _) in enumerate(plan.seeds()):
+    for seed, split in plan.seeds():
         path = clip_path(plan, folder, seed)
-        if number % parts != part or path.exists():
+        if path.exists() or (splits and split not in splits):
             continue
         clip = render_clip(plan, seed)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")

@@ -43,7 +43,11 @@ class Curve:
         turned = _integral(bend, step)
         self.headings = heading + turned - turned[zero]
         self.slopes = rise
-        x, y, z = _integral(np.cos(self.headings), step), _integral(np.sin(self.headings), step), _integral(rise, step)
+        x, y, z = (
+            _integral(np.cos(self.headings), step),
+            _integral(np.sin(self.headings), step),
+            _integral(rise, step),
+        )
         self.x, self.y, self.z = (
             values - values[zero] + o for values, o in zip((x, y, z), origin, strict=True)
         )
@@ -175,7 +179,9 @@ def tube(
     return np.concatenate([corners, cap]), np.concatenate([uv, np.zeros((sides, 4, 2))])
 
 
-def plate(sides: int, radius: float, thickness: float = 0.02, turn: float = 0.0) -> tuple[Array, Array, Array]:
+def plate(
+    sides: int, radius: float, thickness: float = 0.02, turn: float = 0.0
+) -> tuple[Array, Array, Array]:
     """A flat polygon in the xz plane facing -y: front (n, 4, 3), its uv in 0..1, and back."""
     angle = np.linspace(0, 2 * np.pi, sides + 1) + turn
     ring = np.stack([np.sin(angle) * radius, 0 * angle, np.cos(angle) * radius], -1)
@@ -183,4 +189,4 @@ def plate(sides: int, radius: float, thickness: float = 0.02, turn: float = 0.0)
     middle, middle_uv = np.zeros(3), np.full(2, 0.5)
     front = np.array([[middle, ring[i + 1], ring[i], middle] for i in range(sides)])
     uv = np.array([[middle_uv, ring_uv[i + 1], ring_uv[i], middle_uv] for i in range(sides)])
-    return front, uv, front + [0, thickness, 0]
+    return front, uv, front + np.array([0, thickness, 0])

@@ -1,4 +1,4 @@
-"""Houses: facades with recessed windows, doors, shops, trims and balconies; roofs with chimneys and dormers."""
+"""Houses: facades with recessed windows, doors, shops, trims, balconies; roofs, chimneys, dormers."""
 
 from dataclasses import dataclass, field
 
@@ -22,8 +22,9 @@ class House:
     Attributes:
         floors, first, other: number of floors, height of the ground floor and of the others.
         wall: material. row: row of windows in the atlas.
-        bay: distance between windows; width, height: of a window as shares of bay and floor; inset: its depth.
-        trim: colour of sills. shop, shutters, band, balcony, strip: what the facade has (strip = windows in a row).
+        bay: distance between windows. width, height: of a window, shares of bay and floor. inset: its depth.
+        trim: colour of sills.
+        shop, shutters, band, balcony, strip: what the facade has (strip = windows in a row).
         offset: of the texture.
     """
 
@@ -114,7 +115,9 @@ def _build_facade(street: Street, pose: Array, width: float, house: House, side:
     for number in range(house.floors):
         height = house.first if number == 0 else house.other
         for bay in range(bays):
-            _bay(street, facade, house, (width, width / bays), (number, floor, height), bay, side, bay == door)
+            _bay(
+                street, facade, house, (width, width / bays), (number, floor, height), bay, side, bay == door
+            )
         if house.shop and number == 0 and side == 0:
             _shop_boards(street, pose, width, floor + height)
         floor += height
@@ -183,7 +186,10 @@ def _window_trims(
         facade.trims.append((a - 0.14, b + 0.14, high, high + 0.13, 0.06))
     if house.shutters and not shop and side != 3:
         wide = min(0.5, (step - (b - a)) / 2 - 0.05)
-        facade.trims += [(a - wide - 0.04, a - 0.02, low, high, 0.05), (b + 0.02, b + wide + 0.04, low, high, 0.05)]
+        facade.trims += [
+            (a - wide - 0.04, a - 0.02, low, high, 0.05),
+            (b + 0.02, b + wide + 0.04, low, high, 0.05),
+        ]
 
 
 def _balcony(facade: _Facade, a: float, b: float, floor: float) -> None:
@@ -197,7 +203,9 @@ def _shop_boards(street: Street, pose: Array, width: float, top: float) -> None:
     rng, count = street.rng, max(1, int(width / 5))
     edges = np.linspace(-width / 2 + 0.2, width / 2 - 0.2, count + 1)
     for a, b in zip(edges[:-1] + 0.1, edges[1:] - 0.1, strict=True):
-        quad = np.array([[(a, -0.12, top - 0.9), (b, -0.12, top - 0.9), (b, -0.12, top - 0.25), (a, -0.12, top - 0.25)]])
+        quad = np.array(
+            [[(a, -0.12, top - 0.9), (b, -0.12, top - 0.9), (b, -0.12, top - 0.25), (a, -0.12, top - 0.25)]]
+        )
         cell = boards.cell_uv(boards.BOARD_ROW, int(rng.integers(6)))
         street.soup("atlas").quads(move(quad, pose), cell[None], BUILDING)
     if rng.random() < 0.4:
@@ -269,4 +277,6 @@ def _dormer(
     quad = move(quad, pose @ translation(x, y - depth * 0.075 - 0.01, z))
     cell = boards.cell_uv(house.row, int(street.rng.integers(boards.CELLS)))
     street.soup("pane").quads(quad, cell[None], BUILDING)
-    street.add_box(roof, (1.6, depth * 0.45, 0.1), pose, BUILDING, centre=(x, y + depth * 0.1, z + 0.8), uv_scale=0.33)
+    street.add_box(
+        roof, (1.6, depth * 0.45, 0.1), pose, BUILDING, centre=(x, y + depth * 0.1, z + 0.8), uv_scale=0.33
+    )

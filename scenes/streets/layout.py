@@ -10,7 +10,9 @@ from scenes.streets.world import Street
 HZ = 10.0
 
 
-def build_street(seed: int, used_in: str, frames: int, mount: traffic.Mount, style: str | None = None) -> Street:
+def build_street(
+    seed: int, used_in: str, frames: int, mount: traffic.Mount, style: str | None = None
+) -> Street:
     """The street of a seed.
 
     Args:
@@ -42,7 +44,11 @@ def _make_textures(street: Street) -> None:
     made["asphalt"] = carriageway(rng, 2 * style.half, 36, style.lanes)
     made["asphalt2"] = textures.asphalt(rng, 6.0, 18, 2)
     made["parking"] = textures.asphalt(rng, 4.0, 18, 1)
-    made["paint"], made["paving"], made["paving2"] = textures.paint(rng), textures.paving(rng), textures.paving(rng)
+    made["paint"], made["paving"], made["paving2"] = (
+        textures.paint(rng),
+        textures.paving(rng),
+        textures.paving(rng),
+    )
     dry = rng.uniform(*sky.DRYNESS[street.light.season])
     made["concrete"], made["grass"] = textures.concrete(rng), textures.grass(rng, dry)
     made["gravel"] = textures.gravel(rng)

@@ -33,7 +33,7 @@ def beams() -> Array:
 
 
 def scan(scene: Caster, pose: Array, rng: np.random.Generator) -> Array:
-    """(64, n) float32 ranges in metres: 2 cm of noise, 2 % of the echoes lost, half of those on glass; 0 = no echo."""
+    """(64, n) float32 ranges in metres; 0 = no echo: 2 % are lost at random, half of those on glass."""
     directions = beams()
     origin = pose[:3, :3] @ POSITION + pose[:3, 3]
     distance, _, _, glass = scene.cast(origin, directions.reshape(-1, 3) @ pose[:3, :3].T)

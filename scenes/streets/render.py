@@ -1,7 +1,8 @@
-"""A street in Mitsuba: Embree answers rays, our own shader turns them into light; exact depth, labels and instances.
+"""A street in Mitsuba: Embree answers rays; exact depth, labels and instances.
 
-Mitsuba's own renderer spends 5 s of CPU per call on tracing its materials. Here one Dr.Jit function shades: no
-virtual calls and every constant opaque, so one kernel, compiled once per process, serves all scenes and cameras.
+Mitsuba's own renderer spends 5 s of CPU per call on tracing its materials. Here one Dr.Jit function shades
+(shader.py): no virtual calls and every constant opaque, so one kernel, compiled once per process, serves all
+scenes and cameras.
 """
 
 import glob
@@ -49,7 +50,9 @@ def mitsuba() -> Any:
 
 def _llvm_path() -> str:
     for version in LLVM_VERSIONS:
-        paths = sorted(glob.glob(f"/usr/lib/*/libLLVM*{version}*.so*") + glob.glob(f"/usr/lib/*/libLLVM.so.{version}*"))
+        paths = sorted(
+            glob.glob(f"/usr/lib/*/libLLVM*{version}*.so*") + glob.glob(f"/usr/lib/*/libLLVM.so.{version}*")
+        )
         if paths:
             return paths[-1]
     raise ZDError(f"LLVM {min(LLVM_VERSIONS)} or newer: not found: install libllvm19 or set {LLVM_VARIABLE}")

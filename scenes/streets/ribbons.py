@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scenes.streets.geometry import Array, Colour, Curve, WHITE, grid
+from scenes.streets.geometry import WHITE, Array, Colour, Curve, grid
 from scenes.streets.labels import ROAD
 from scenes.streets.world import Street
 
@@ -47,7 +47,9 @@ def strip(
     z = np.broadcast_to(height[0] + (height[1] - height[0]) * fraction, t.shape)
     if rough:
         # Both edges stay where the neighbours begin.
-        z = z + rough * street.rng.normal(size=t.shape) * np.minimum(1, np.minimum(fraction, 1 - fraction)[None] * 8)
+        z = z + rough * street.rng.normal(size=t.shape) * np.minimum(
+            1, np.minimum(fraction, 1 - fraction)[None] * 8
+        )
     places = np.broadcast_to(s[:, None], t.shape)
     first = t - uv_origin if rise < width else z
     corners, uv = grid(

@@ -1,4 +1,4 @@
-"""The shader: sun, sky, one bounce, mirror reflections, translucent leaves, haze; and the camera's response."""
+"""The shader: sun, sky, one bounce, mirrors, translucent leaves, haze; and the camera's response."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +11,13 @@ from scenes.streets.geometry import Array
 from scenes.streets.render import Scene, mitsuba
 from scenes.streets.tables import GLASS, GLOSS, LAMP, LEAF, WET
 
-BLUR = 0.55
+BLUR = 0.8
 """Standard deviation of the lens's and the sensor's point spread, pixels."""
 BATCH = 16
 """Samples per pixel in one call of the kernel."""
 SUN_SIZE, BRIGHTEST = 0.009, 12.0
+LEAF_SHADE = 3.0
+"""Length of the rays that tell how much of the sky a leaf sees, metres."""
 
 
 class Shader:
@@ -26,7 +28,9 @@ class Shader:
 
         self._scene, self._mi, self._dr = scene, mitsuba(), dr
 
-    def _hit(self, ray: Any, u: Any, active: Any = True, coherent: bool = False) -> tuple[Any, Any, Any, Any, Any]:
+    def _hit(
+        self, ray: Any, u: Any, active: Any = True, coherent: bool = False
+    ) -> tuple[Any, Any, Any, Any, Any]:
         """Valid, position, normal towards the ray, albedo, kind of first hits; u: two random numbers."""
         mi, dr, g = self._mi, self._dr, self._scene.arrays
         hit = self._scene.embree.ray_intersect_preliminary(ray, coherent=coherent, active=active)
@@ -45,7 +49,9 @@ class Shader:
         rows = [dr.gather(mi.Vector3f, g["rotations"], instance * 3 + i, valid) for i in range(3)]
         normal = dr.normalize(mi.Vector3f(*[dr.dot(row, normal) for row in rows]))
         normal = dr.select(dr.dot(normal, ray.d) > 0, -normal, normal)
-        offset, width, height = (dr.gather(mi.UInt32, g["textures"], triangle * 3 + i, valid) for i in range(3))
+        offset, width, height = (
+            dr.gather(mi.UInt32, g["textures"], triangle * 3 + i, valid) for i in range(3)
+        )
         # Random half texels: bilinear filtering on average.
         x = (uv.x * mi.Float(width) + u[0] - 0.5) / mi.Float(width)
         y = ((1 - uv.y) * mi.Float(height) + u[1] - 0.5) / mi.Float(height)
@@ -74,7 +80,9 @@ class Shader:
         dark = self._scene.embree.ray_test(ray, active=active & (share > 0))
         return dr.select(dark, 0, share / dr.pi)
 
-    def _scatter(self, ray: Any, normal: Any, kind: Any, random: Callable[[], Any]) -> tuple[Any, Any, Any, Any]:
+    def _scatter(
+        self, ray: Any, normal: Any, kind: Any, random: Callable[[], Any]
+    ) -> tuple[Any, Any, Any, Any]:
         """Direction of the next ray, its weights for mirrored and for diffuse light, and Fresnel's share."""
         mi, dr = self._mi, self._dr
         leaf, wet = kind == LEAF, kind == WET
@@ -108,11 +116,18 @@ class Shader:
         lobe = dr.select(kind == WET, half**60 * 2.5, half**250 * 10.0)
         highlight = dr.select((fresnel > 0) & (sun > 0), fresnel * lobe, 0)
         start = point + dr.select(dr.dot(normal, direction) > 0, normal, -normal) * 3e-3
-        bounce = self._hit(mi.Ray3f(start, direction), (random(), random()), valid)
+        # Inside foliage a whole bounce is slow and noisy: there, what is near only shades the sky.
+        leaf = kind == LEAF
+        bounce = self._hit(mi.Ray3f(start, direction), (random(), random()), valid & ~leaf)
         valid2, point2, normal2, albedo2, kind2 = bounce
-        light2 = g["power"] * self._sunlight(point2, normal2, kind2 == LEAF, g["sun"], valid2)
-        light2 += g["mean"] * (0.32 + 0.18 * normal2.z)
+        shaded = self._scene.embree.ray_test(
+            mi.Ray3f(mi.Ray3f(start, direction), LEAF_SHADE), active=valid & leaf
+        )
+        foliage = kind2 == LEAF
+        lit = self._sunlight(point2, normal2, foliage, g["sun"], valid2 & ~foliage)
+        light2 = g["power"] * dr.select(foliage, 0.1, lit) + g["mean"] * (0.32 + 0.18 * normal2.z)
         arriving = dr.select(valid2, albedo2 * light2, self._sky(direction, (random(), random())))
+        arriving = dr.select(shaded, albedo * g["mean"] * 0.5, arriving)
         lamp = dr.select(kind == LAMP, 2.5, 0.0)
         radiance = albedo * sun * g["power"] * (1 - fresnel) + highlight * g["power"]
         radiance += (mi.Color3f(mirrored) + diffuse * albedo) * arriving + lamp * albedo
@@ -145,7 +160,9 @@ class Shader:
         radiance = dr.clip(dr.select(radiance == radiance, radiance, 0), 0, BRIGHTEST)
         # Before the sums, or each of the nine channels would trace anew.
         dr.eval(radiance, albedo, normal)
-        channels = [channel for image in (radiance, albedo, normal) for channel in (image.x, image.y, image.z)]
+        channels = [
+            channel for image in (radiance, albedo, normal) for channel in (image.x, image.y, image.z)
+        ]
         sums = [dr.block_sum(channel, samples) for channel in channels]
         dr.eval(*sums)
         return np.stack([np.array(channel) for channel in sums], -1).reshape(camera.height, camera.width, 9)
@@ -175,7 +192,9 @@ def response(radiances: list[Array], rng: np.random.Generator) -> Callable[[Arra
     def develop(radiance: Array) -> NDArray[np.uint8]:
         exposed = radiance * balance * gain
         mapped = np.clip(exposed * (1 + exposed / 12.0) / (1 + 0.85 * exposed), 0, 1)
-        encoded = np.where(mapped <= 0.0031308, 12.92 * mapped, 1.055 * np.maximum(mapped, 1e-8) ** (1 / 2.4) - 0.055)
+        encoded = np.where(
+            mapped <= 0.0031308, 12.92 * mapped, 1.055 * np.maximum(mapped, 1e-8) ** (1 / 2.4) - 0.055
+        )
         return (np.clip(encoded, 0, 1) * 255 + 0.5).astype(np.uint8)
 
     return develop

@@ -12,7 +12,8 @@ WEATHER = ("clear", "low sun", "clear", "overcast", "wet", "clear", "low sun", "
 DRYNESS = {"spring": (0.0, 0.3), "summer": (0.1, 0.6), "autumn": (0.35, 0.7), "winter": (0.6, 0.95)}
 LOW_SUN = {"clear": (20, 58), "cloudy": (20, 58), "low sun": (6, 14), "overcast": (25, 50), "wet": (20, 45)}
 COVER = {
-    "clear": (0.15, 0.35), "low sun": (0.15, 0.35), "cloudy": (0.5, 0.7), "overcast": (1.0, 1.0), "wet": (0.85, 1.0),
+    "clear": (0.15, 0.35), "low sun": (0.15, 0.35), "cloudy": (0.5, 0.7),
+    "overcast": (1.0, 1.0), "wet": (0.85, 1.0),
 }  # fmt: skip
 
 
@@ -53,13 +54,15 @@ def make_light(rng: np.random.Generator, season: str, weather: str) -> Light:
     # The lower the sun, the longer its way through the air and the redder its light.
     red = np.clip((0.45 - elevation) / 0.35, 0, 1)
     colour = strength * (np.array([1.0, 0.93, 0.82]) * (1 - red) + np.array([1.0, 0.72, 0.42]) * red)
-    low, high = (300.0, 1500.0) if weather == "wet" else (1000.0, 6000.0)
+    low, high = (600.0, 2000.0) if weather == "wet" else (1000.0, 6000.0)
     visibility = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     return Light(season, weather, sun, colour, make_sky(rng, sun, cover), visibility, weather == "wet")
 
 
-def make_sky(rng: np.random.Generator, sun: Array, cover: float, height: int = 384, width: int = 1536) -> Array:
-    """(h, w, 3) float32 linear radiance: blue, haze at the horizon, a glow around the sun, clouds over `cover`."""
+def make_sky(
+    rng: np.random.Generator, sun: Array, cover: float, height: int = 384, width: int = 1536
+) -> Array:
+    """(h, w, 3) float32 linear radiance: blue, haze at the horizon, a glow around the sun, clouds."""
     polar = (np.arange(height) + 0.5) / height * np.pi
     azimuth = (np.arange(width) + 0.5) / width * 2 * np.pi
     across = np.sin(polar)[:, None]
@@ -77,6 +80,8 @@ def make_sky(rng: np.random.Generator, sun: Array, cover: float, height: int = 3
     if cover > 0.8:
         value = 0.55 + 0.35 * value
     cloud = 0.92 * (np.clip((value - (1 - cover)) / 0.22, 0, 1) * (up > 0))[..., None]
-    shade = (0.55 + 0.5 * np.clip(1.3 - value, 0, 1)) * (0.8 + 0.4 * np.exp((to_sun - 1) * 2) * (1 - 0.7 * cover))
+    shade = (0.55 + 0.5 * np.clip(1.3 - value, 0, 1)) * (
+        0.8 + 0.4 * np.exp((to_sun - 1) * 2) * (1 - 0.7 * cover)
+    )
     image = image * (1 - cloud) + cloud * np.array([0.74, 0.76, 0.82]) * shade[..., None]
     return np.where(up[..., None] < 0, np.array([0.25, 0.25, 0.24]), image).astype(np.float32)

@@ -13,7 +13,8 @@ class Family:
 
     Attributes:
         weight: share of its set's clips.
-        lane, verge, walk, setback: widths in metres (lane; grass between kerb and sidewalk; sidewalk; sidewalk to house).
+        lane: its width, metres. verge: width of the grass between kerb and sidewalk. walk: of the sidewalk.
+        setback: from the sidewalk to the houses.
         no_verge, no_walk, no_setback: probability that the width is 0 instead.
         four_lanes: probability of four lanes rather than two.
         parking: probability of a parking lane, left and right.
@@ -65,8 +66,10 @@ class Family:
 FAMILIES: dict[str, dict[str, Family]] = {
     "K": {
         "city": Family(
-            0.34, (3.6, 4.6), (1, 2), 0.75, (2.4, 4.0), 0.0, (2, 4), 0.75, 0.25, (0.6, 0.55), (0.3, 1.0), 0.93,
-            (10, 24), (3, 8), 0.88, (3, 7), 0.75, 0.6, 0.004, (3, 11), 0.7, 12, 2.6, 2.0, (0.62, 0.25, 0.13, 0),
+            0.34, (3.6, 4.6), (1, 2), 0.75, (2.4, 4.0), 0.0, (2, 4), 0.75, 0.25, (0.6, 0.55),
+            (0.3, 1.0), 0.93,
+            (10, 24), (3, 8), 0.88, (3, 7), 0.75, 0.6, 0.004, (3, 11), 0.7, 12, 2.6, 2.0,
+            (0.62, 0.25, 0.13, 0),
             0.45, 0.6, 0.1, 10,
         ),
         "residential": Family(
@@ -93,12 +96,14 @@ FAMILIES: dict[str, dict[str, Family]] = {
         ),
         "industrial": Family(
             0.3, (3.8, 4.6), (1, 4), 0.2, (1.5, 2.5), 0.3, (5, 12), 0.0, 0.3, (0.4, 0.35), (0.2, 0.7), 0.85,
-            (24, 48), (5, 14), 0.0, (2, 4), 0.6, 0.8, 0.003, (5, 13), 0.5, 1.5, 0.6, 0.4, (0.15, 0.2, 0, 0.65),
+            (24, 48), (5, 14), 0.0, (2, 4), 0.6, 0.8, 0.003, (5, 13), 0.5, 1.5, 0.6, 0.4,
+            (0.15, 0.2, 0, 0.65),
             1.0, 0.0, 0.7, 24,
         ),
         "motorway": Family(
             0.3, (3.5, 3.8), (2, 4), 0.0, (1, 1), 1.0, (10, 20), 0.0, 1.0, (0, 0), (0.3, 0.9), 0.1,
-            (20, 40), (20, 60), 0.0, (2, 4), 0.0, 0.2, 0.002, (18, 30), 0.9, 0.0, 0.0, 0.0, (0.3, 0.2, 0, 0.5),
+            (20, 40), (20, 60), 0.0, (2, 4), 0.0, 0.2, 0.002, (18, 30), 0.9, 0.0, 0.0, 0.0,
+            (0.3, 0.2, 0, 0.5),
             0.8, 0.0, 0.5, 110,
         ),
     },

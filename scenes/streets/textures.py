@@ -23,7 +23,12 @@ PLANKS: tuple[Colour, ...] = (
     (0.48, 0.36, 0.25), (0.55, 0.50, 0.44), (0.40, 0.28, 0.19), (0.34, 0.40, 0.34), (0.70, 0.68, 0.62),
 )  # fmt: skip
 FOLIAGE: tuple[Colour, ...] = ((0.26, 0.38, 0.14), (0.34, 0.42, 0.18), (0.22, 0.32, 0.16), (0.42, 0.40, 0.20))
-CLADDING: tuple[Colour, ...] = ((0.62, 0.65, 0.67), (0.34, 0.42, 0.50), (0.70, 0.68, 0.62), (0.36, 0.44, 0.38))
+CLADDING: tuple[Colour, ...] = (
+    (0.62, 0.65, 0.67),
+    (0.34, 0.42, 0.50),
+    (0.70, 0.68, 0.62),
+    (0.36, 0.44, 0.38),
+)
 
 
 def noise(rng: np.random.Generator, height: int, width: int, beta: float = 1.0, low: float = 1.0) -> Array:
@@ -54,7 +59,7 @@ def pick(rng: np.random.Generator, choices: Sequence[Colour]) -> Array:
 
 
 def asphalt(rng: np.random.Generator, width: float, length: float, lanes: int) -> Array:
-    """Road surface, u across `width` metres, v along `length`: grain, wheel tracks, repairs, cracks, covers."""
+    """Road surface, u across `width` metres, v along `length`: grain, wheel tracks, repairs, cracks."""
     per_metre = 40
     h, w = int(length * per_metre), int(width * per_metre)
     base = rng.uniform(0.36, 0.52)
@@ -101,13 +106,15 @@ def _wear_of_asphalt(rng: np.random.Generator, value: Array, base: float, per_me
 def concrete_road(rng: np.random.Generator, width: float, length: float, lanes: int) -> Array:
     """Concrete slabs with sealed joints and the traces of tyres, like `asphalt` in size."""
     h, w = int(length * 40), int(width * 40)
-    value = rng.uniform(0.56, 0.66) * (0.82 + 0.2 * noise(rng, h, w, 0.9, 2) + 0.2 * (noise(rng, h, w, 0.2, 40) - 0.5))
+    value = rng.uniform(0.56, 0.66) * (
+        0.82 + 0.2 * noise(rng, h, w, 0.9, 2) + 0.2 * (noise(rng, h, w, 0.2, 40) - 0.5)
+    )
     across = np.linspace(0, width, w)
     for lane in range(lanes):
         centre = width * (lane + 0.5) / lanes
         value = value * (1 - 0.14 * np.exp(-(((np.abs(across - centre) - 0.75) / 0.3) ** 2))[None])
         value[:, max(0, int(centre / width * w) - w // lanes // 2) :][:, :2] *= 0.55
-    step = int(40 * 6)
+    step = 40 * 6
     for row in range(0, h, step):
         value[row : row + 2] *= 0.5
         value[row : row + step] *= rng.uniform(0.92, 1.06)
@@ -229,7 +236,9 @@ def roof_tiles(rng: np.random.Generator, size: int = 256, metres: float = 3.0) -
     rows, columns = int(metres / 0.3), int(metres / 0.25)
     row, column = (y * rows).astype(int), (x * columns).astype(int)
     value = (0.75 + 0.4 * rng.random((rows, columns)))[row, column]
-    value = value * (0.72 + 0.28 * np.abs(np.sin(np.pi * x * columns))) * (1 - 0.35 * (((y * rows) % 1) > 0.85))
+    value = (
+        value * (0.72 + 0.28 * np.abs(np.sin(np.pi * x * columns))) * (1 - 0.35 * (((y * rows) % 1) > 0.85))
+    )
     return tint(value * (0.85 + 0.3 * noise(rng, size, size, 1.0)), pick(rng, ROOF))
 
 

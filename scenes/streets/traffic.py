@@ -90,7 +90,11 @@ def _fills_the_view(street: Street, model: fleet.Model, poses: Array) -> bool:
     centre = np.broadcast_to(poses, (len(camera), 4, 4))[:, :3, 3]
     local = np.einsum("fji,fj->fi", camera[:, :3, :3], centre - camera[:, :3, 3])
     # Before the camera, beside it or behind.
-    reach = model.length / 2 * np.abs(np.einsum("fi,fi->f", camera[:, :3, 2], np.broadcast_to(poses, camera.shape)[:, :3, 1]))
+    reach = (
+        model.length
+        / 2
+        * np.abs(np.einsum("fi,fi->f", camera[:, :3, 2], np.broadcast_to(poses, camera.shape)[:, :3, 1]))
+    )
     near, aside = local[:, 2] - reach, np.abs(local[:, 0])
     ahead = local[:, 2] + reach > 1.0
     if model.height > 2.2:
@@ -99,7 +103,9 @@ def _fills_the_view(street: Street, model: fleet.Model, poses: Array) -> bool:
     return close and bool(street.rng.random() < 0.7)
 
 
-def moving_along(street: Street, curve: Curve, s: float, t: float, speed: float, turn: float = 0.0, z: float = 0.0) -> Array:
+def moving_along(
+    street: Street, curve: Curve, s: float, t: float, speed: float, turn: float = 0.0, z: float = 0.0
+) -> Array:
     """(frames or 1, 4, 4) poses of something that moves along a curve at a speed with sign, m/s."""
     times = street.times if speed else street.times[:1]
     return np.array([curve.pose(s + speed * time, t, z, turn) for time in times])
@@ -168,11 +174,15 @@ def _fill_branch(street: Street, branch: Branch) -> None:
         s = street.sides[branch.sign].walk1 + (rng.uniform(5, 40) if out else rng.uniform(2, 8))
         speed = (rng.uniform(2, 8) if out else -rng.choice([0, 0, 1.5])) if style.lively else 0.0
         t, turn = (half / 2, 0.0) if out else (-half / 2, np.pi)
-        add_vehicle(street, pick_car(street), moving_along(street, branch.curve, s + 3, t, float(speed), turn))
+        add_vehicle(
+            street, pick_car(street), moving_along(street, branch.curve, s + 3, t, float(speed), turn)
+        )
     if style.lively and branch.s > 22 and rng.random() < 0.2:
         # Crossing the main road.
         s, speed = rng.uniform(-6, 10), rng.uniform(4, 8)
-        add_vehicle(street, pick_car(street), moving_along(street, branch.curve, s, half / 2, speed, 0, 0.01), 0.8)
+        add_vehicle(
+            street, pick_car(street), moving_along(street, branch.curve, s, half / 2, speed, 0, 0.01), 0.8
+        )
 
 
 def _near(street: Street, low: float, high: float) -> float:

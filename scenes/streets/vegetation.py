@@ -10,19 +10,36 @@ from scenes.streets.world import Street
 LEAF_COLOURS: dict[str, tuple[Colour | None, ...]] = {
     "spring": ((0.50, 0.80, 0.22), (0.62, 0.80, 0.26), (0.55, 0.75, 0.30), (0.70, 0.78, 0.40)),
     "summer": ((0.42, 0.70, 0.25), (0.36, 0.62, 0.22), (0.45, 0.68, 0.20), (0.33, 0.52, 0.22)),
-    "autumn": ((0.85, 0.62, 0.12), (0.80, 0.40, 0.12), (0.55, 0.24, 0.10), (0.60, 0.58, 0.20), (0.72, 0.50, 0.20)),
+    "autumn": (
+        (0.85, 0.62, 0.12),
+        (0.80, 0.40, 0.12),
+        (0.55, 0.24, 0.10),
+        (0.60, 0.58, 0.20),
+        (0.72, 0.50, 0.20),
+    ),
     "winter": ((0.50, 0.36, 0.20), (0.42, 0.30, 0.18)),
 }
 EVERGREEN = {"S366", "S382"}
 """Cypress and pine keep their needles as they are."""
-FREQUENCY = {"S351": 1.0, "S353": 1.2, "S365": 1.8, "S366": 0.4, "S375": 1.0, "S378": 1.8, "S382": 1.2, "S394": 1.6}
+FREQUENCY = {
+    "S351": 1.0,
+    "S353": 1.2,
+    "S365": 1.8,
+    "S366": 0.4,
+    "S375": 1.0,
+    "S378": 1.8,
+    "S382": 1.2,
+    "S394": 1.6,
+}
 
 
 def choose_trees(street: Street) -> None:
     """The three kinds that grow in this street, and the colour of each kind's leaves."""
     rng = street.rng
     weights = np.array(list(FREQUENCY.values()))
-    street.trees = [str(kind) for kind in rng.choice(list(FREQUENCY), 3, replace=False, p=weights / weights.sum())]
+    street.trees = [
+        str(kind) for kind in rng.choice(list(FREQUENCY), 3, replace=False, p=weights / weights.sum())
+    ]
     colours = LEAF_COLOURS[street.light.season]
     for kind in FREQUENCY:
         colour = colours[rng.integers(len(colours))]
@@ -48,8 +65,16 @@ def hedge(street: Street, curve: Curve, sign: int, span: tuple[float, float], t:
     height, width = rng.uniform(0.8, 2.0), rng.uniform(0.6, 0.9)
     s = np.linspace(*span, max(3, int((span[1] - span[0]) / 0.22)))
     profile = np.array(
-        [(0, 0), (-0.02, height * 0.3), (0, height * 0.65), (0.04, height * 0.95), (width * 0.5, height * 1.03)]
-        + [(width - 0.04, height * 0.95), (width, height * 0.5), (width, 0)]
+        [
+            (0, 0),
+            (-0.02, height * 0.3),
+            (0, height * 0.65),
+            (0.04, height * 0.95),
+            (width * 0.5, height * 1.03),
+            (width - 0.04, height * 0.95),
+            (width, height * 0.5),
+            (width, 0),
+        ]
     )
     places = np.broadcast_to(s[:, None], (len(s), len(profile)))
     bumps = rng.normal(0, 0.035, (*places.shape, 2)) * (np.arange(len(profile)) > 0)[None, :, None]
@@ -73,4 +98,6 @@ def bush(street: Street, point: Array) -> None:
     """A single bush in a garden."""
     rng = street.rng
     x, y, z = point
-    street.place(str(rng.choice(["S339", "S334"])), upright(x, y, z, rng.uniform(0, 6), rng.uniform(0.7, 1.2)))
+    street.place(
+        str(rng.choice(["S339", "S334"])), upright(x, y, z, rng.uniform(0, 6), rng.uniform(0.7, 1.2))
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scenes.streets import fleet
-from scenes.streets.geometry import Array, Colour, Curve, Soup, WHITE, box, tube
+from scenes.streets.geometry import WHITE, Array, Colour, Curve, Soup, box, tube
 from scenes.streets.labels import VEGETATION
 from scenes.streets.occupancy import Occupancy
 from scenes.streets.sky import Light
@@ -52,8 +52,8 @@ class Side:
 
     Attributes:
         sign: +1 right, -1 left.
-        edge: end of the lanes; kerb: end of the parking lane; walk0, walk1: beginning of verge or sidewalk and its
-            end; front: where plots begin.
+        edge: end of the lanes. kerb: end of the parking lane. front: where plots begin.
+        walk0, walk1: beginning of verge or sidewalk, and its end.
         verge: width of the grass between `walk0` and the sidewalk.
         gaps: side streets, in order.
         spans: pieces (from, to) along the road between side streets.
@@ -98,11 +98,13 @@ class Street:
         occupancy: ground that is taken.
         soups: triangles by material; textures: sRGB images by material.
         things: models.
-        walls: materials of houses; tints: colours of leaves by tree, in this street; trees: the kinds that grow here.
-        curve: the main road; crossings: (s, "both" | "left" | "right"); sides: by sign; branches: side streets.
+        walls: materials of houses. trees: the kinds that grow here. tints: colours of their leaves.
+        curve: the main road. crossings: (s, "both" | "left" | "right"). sides: by sign.
+        branches: side streets.
         fleet: cars (model, paint) that drive and park here; the last one is the van, if the set has one.
         camera: (frames, 4, 4) left camera to world, axes x right, y down, z forward.
-        ego_s, ego_lane, ego_speed: its places along the road, distance of its lane from the middle (m), speed (m/s).
+        ego_s, ego_lane, ego_speed: its places along the road, distance of its lane from the middle (metres),
+            speed (m/s).
         idents: number of instances so far.
     """
 
@@ -134,7 +136,12 @@ class Street:
         return self.soups.setdefault(material, Soup())
 
     def add_tube(
-        self, material: str, ends: tuple[Array, Array], radii: tuple[float, float], label: int, colour: Colour = WHITE
+        self,
+        material: str,
+        ends: tuple[Array, Array],
+        radii: tuple[float, float],
+        label: int,
+        colour: Colour = WHITE,
     ) -> None:
         """A tapered cylinder."""
         corners, uv = tube(*ends, *radii)
@@ -154,11 +161,20 @@ class Street:
         corners, uv = box(size, pose, centre, uv_scale)
         self.soup(material).quads(corners, uv, label, colour)
 
-    def place(self, model: str, pose: Array, label: int = VEGETATION, paint: Colour | None = None, bare: bool = False) -> None:
+    def place(
+        self,
+        model: str,
+        pose: Array,
+        label: int = VEGETATION,
+        paint: Colour | None = None,
+        bare: bool = False,
+    ) -> None:
         """Put a model that is no instance (a plant, a bench)."""
         self.things.append(Thing(model, label, 0, np.asarray(pose)[None], paint, bare=bare))
 
-    def add_instance(self, model: str, poses: Array, label: int | None = None, paint: Colour | None = None) -> None:
+    def add_instance(
+        self, model: str, poses: Array, label: int | None = None, paint: Colour | None = None
+    ) -> None:
         """Put something countable; it moves if it has several poses that differ."""
         self.idents += 1
         label = fleet.label(fleet.models()[model].role) if label is None else label

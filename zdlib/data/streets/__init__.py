@@ -1,0 +1,1 @@
+"""The embedded road scenes: reader of what `data/streets/` holds."""
