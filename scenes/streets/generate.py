@@ -211,14 +211,12 @@ def clip_path(plan: Plan, folder: Path, seed: int) -> Path:
     return folder / f"{plan.name}_{seed:05d}.npz"
 
 
-def render_clips(
-    plan: Plan, folder: Path, splits: Sequence[str] | None = None
-) -> Iterator[tuple[int, str, float]]:
-    """Render what is missing in `folder` (all splits or some); yields seed, kind of street, CPU seconds."""
+def render_clips(plan: Plan, folder: Path) -> Iterator[tuple[int, str, float]]:
+    """Render what is missing in `folder`; yields seed, kind of street, CPU seconds."""
     folder.mkdir(parents=True, exist_ok=True)
-    for seed, split in plan.seeds():
+    for seed, _ in plan.seeds():
         path = clip_path(plan, folder, seed)
-        if path.exists() or (splits and split not in splits):
+        if path.exists():
             continue
         clip = render_clip(plan, seed)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")

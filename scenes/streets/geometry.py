@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.floating[Any]]
+Array = NDArray[Any]
 Colour = tuple[float, float, float]
 WHITE: Colour = (1.0, 1.0, 1.0)
 
@@ -54,15 +54,15 @@ class Curve:
 
     def heading(self, s: ArrayLike) -> Any:
         """Direction of travel at s, radians."""
-        return np.interp(s, self.s, self.headings)
+        return np.interp(np.asarray(s, float), self.s, self.headings)
 
     def point(self, s: ArrayLike, t: ArrayLike, z: ArrayLike = 0.0) -> Array:
         """(..., 3) world points."""
-        s, t, z = np.broadcast_arrays(np.asarray(s, float), t, z)
-        heading = self.heading(s)
-        x = np.interp(s, self.s, self.x) + t * np.sin(heading)
-        y = np.interp(s, self.s, self.y) - t * np.cos(heading)
-        return np.stack([x, y, np.interp(s, self.s, self.z) + z], -1)
+        along, across, above = np.broadcast_arrays(np.asarray(s, float), t, z)
+        heading = self.heading(along)
+        x = np.interp(along, self.s, self.x) + across * np.sin(heading)
+        y = np.interp(along, self.s, self.y) - across * np.cos(heading)
+        return np.stack([x, y, np.interp(along, self.s, self.z) + above], -1)
 
     def pose(self, s: float, t: float, z: float = 0.0, turn: float = 0.0) -> Array:
         """(4, 4) object-to-world: +y along the road, tilted with its slope; `turn` is extra yaw, radians."""

@@ -28,14 +28,16 @@ LIDAR_UNIT = 0.02
 ORDER = ("train", "val", "test")
 ABOUT = {
     "image": "(clip, frame, camera: 0 left, 1 right) JPEG, sRGB, one exposure per clip",
-    "depth": "(clip, frame) PNG16 of codes: metres = exp(code / depth_steps), planar depth of the left camera "
-    "through the pixel centre; 0 = sky, nearer than 1 m or beyond 250 m; "
+    "depth": "(clip, frame) PNG16 of codes: metres = exp(code / depth_steps), planar depth of the left "
+    "camera through the pixel centre; 0 = sky, nearer than 1 m or beyond 250 m; "
     "disparity = K[0, 0] * baseline / metres",
     "label": "(clip, frame, h, w) left camera: Cityscapes train ids 0-18, 255 = void",
     "instance": "(clip, frame, h, w) left camera: id of a thing, see objects; 0 = stuff",
     "mask": "(clip, frame, h, w) left camera: bit 0 = the right camera does not see it, bit 1 = it moves",
     "lidar": "(clip, frame, beam, azimuth) range in units of lidar_unit metres; 0 = no echo; scanner at "
     "scanner_position in the left camera's axes, looking ahead",
+    "agreement": "(clip, frame, 2) left and right depth at corresponding places, before they were coded: "
+    "median relative difference, share within 1 %",
     "pose": "(clip, frame, 4, 4) left camera to world, metres, axes x right, y down, z forward",
     "objects": "(clip) zlib-compressed JSON list of what is seen: id, class, model, moving, size (x, y, z), "
     "pose (object to world, one per frame or one if it stands; front +y, z up, origin on the ground)",
@@ -100,7 +102,7 @@ def pack(name: str, folder: Path, path: Path) -> dict[str, set[str]]:
             if plan.scanner:
                 ranges = np.where(arrays["lidar"] > 0, np.exp(arrays["lidar"] / STEPS), 0)
                 file["lidar"][number] = np.rint(ranges / LIDAR_UNIT).astype(np.uint16)
-            for key in ("label", "instance", "mask", "pose"):
+            for key in ("label", "instance", "mask", "pose", *(["agreement"] if plan.baseline else [])):
                 file[key][number] = arrays[key]
             file["seed"][number], file["split"][number] = seed, split
             for key in ("style", "season", "weather", "speed"):
@@ -150,6 +152,8 @@ def _create(file: h5py.File, plan: Plan, count: int) -> None:
         scans.attrs["elevation_degrees"] = np.degrees(lidar.ELEVATIONS)
         scans.attrs["azimuth_degrees"] = np.degrees(lidar.AZIMUTHS)
     file.create_dataset("pose", (count, frames, 4, 4), "f8")
+    if plan.baseline:
+        file.create_dataset("agreement", (count, frames, 2), "f4")
     file.create_dataset("objects", (count,), binary)
     for key in ("split", "style", "season", "weather"):
         file.create_dataset(key, (count,), text)

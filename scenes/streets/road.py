@@ -221,8 +221,8 @@ def _mark(street: Street) -> None:
     if style.name == "motorway":
         for z0, z1, width in ((0.0, 0.3, 0.3), (0.3, 0.9, 0.12)):
             for sign in (-1, 1):
-                t, rail = (sign * width, sign * min(width, 0.1)), ("concrete", FENCE, (1.0, 6.0))
-                strip(street, curve, along(*MAIN), t, (z0, z1), rail)
+                across, rail = (sign * width, sign * min(width, 0.1)), ("concrete", FENCE, (1.0, 6.0))
+                strip(street, curve, along(*MAIN), across, (z0, z1), rail)
     for s, _ in street.crossings:
         if style.walk:
             for end in (s - 7.6, s + 4.4):

@@ -127,13 +127,7 @@ class Tables:
     ) -> tuple[list[Mesh], tuple[float, float, float]]:
         if model.startswith("rider"):
             _, kind, seed = model.split(":")
-            soup = Soup()
-            for (corners, uv), colour in rider(kind, int(seed)):
-                soup.quads(corners, uv, 0, colour)
-            points, normals, flat, colours, _ = soup.arrays()
-            extent = np.ptp(points, axis=0)
-            mesh = self._add(f"{group}m000", points, (normals, flat, to_linear(colours)), 0, MATT)
-            return [mesh], (float(extent[0]), float(extent[1]), float(extent[2]))
+            return self._rider(f"{group}m000", kind, int(seed))
         parts, size = assets.load(model)
         self.models.add(model)
         meshes = []
@@ -146,19 +140,27 @@ class Tables:
                 or (bare and foliage)
             ):
                 continue
-            colour, texture, kind = self._look(model, part, paint, foliage)
+            colour, texture, surface = self._look(model, part, paint, foliage)
             colours = np.repeat(to_linear(colour)[None], len(part.points), 0)
             name = f"{group}m{number:03d}"
-            meshes.append(self._add(name, part.points, (part.normals, part.uv, colours), texture, kind))
+            meshes.append(self._add(name, part.points, (part.normals, part.uv, colours), texture, surface))
         return meshes, size
+
+    def _rider(self, name: str, kind: str, seed: int) -> tuple[list[Mesh], tuple[float, float, float]]:
+        soup = Soup()
+        for (corners, uv), colour in rider(kind, seed):
+            soup.quads(corners, uv, 0, colour)
+        points, normals, flat, colours, _ = soup.arrays()
+        x, y, z = (float(extent) for extent in np.ptp(points, axis=0))
+        return [self._add(name, points, (normals, flat, to_linear(colours)), 0, MATT)], (x, y, z)
 
     def _look(
         self, model: str, part: assets.Part, paint: Colour | None, foliage: bool
-    ) -> tuple[ArrayLike, int, int]:
+    ) -> tuple[Colour, int, int]:
         """Colour (sRGB), texture and kind of a part of a model."""
         entry, material = fleet.models()[model], part.material
         vehicle, word = entry.role in fleet.VEHICLES, part.name.lower()
-        colour: ArrayLike = material.diffuse
+        colour: Colour = material.diffuse
         kind = LEAF if foliage else MATT
         if vehicle and (material.opacity < 0.7 or any(glass in word for glass in GLASS_WORDS)):
             return GLASS_COLOUR, 0, GLASS

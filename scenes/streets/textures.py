@@ -55,7 +55,7 @@ def blend(image: Array, mask: Array, colour: ArrayLike) -> Array:
 
 def pick(rng: np.random.Generator, choices: Sequence[Colour]) -> Array:
     """One of several colours."""
-    return np.array(choices[rng.integers(len(choices))])
+    return np.array(choices[int(rng.integers(len(choices)))])
 
 
 def asphalt(rng: np.random.Generator, width: float, length: float, lanes: int) -> Array:

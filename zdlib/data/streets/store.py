@@ -63,7 +63,8 @@ class StoredClip:
         style, season, weather: words.
         speed: of the camera in frame 0, m/s.
         objects: what is countable and seen: `id`, `class`, `model`, `moving`, `size` (x, y, z in metres),
-            `pose` (4x4 object to world, one per frame or one if it stands; front +y, z up, origin on the ground).
+            `pose` (4x4 object to world, one per frame or one if it stands; front +y, z up, origin on the
+            ground).
     """
 
     split: str
@@ -166,8 +167,12 @@ class Store:
             points=self._points(number, moment),
         )
 
+    def agreement(self) -> NDArray[np.float32]:
+        """(clips, frames, 2): median difference of left and right depth (relative), share within 1 %."""
+        return np.asarray(self._read("agreement", ()))
+
     def lidar_depth(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(h, w) sparse depth of echoes in the left picture by KITTI's rule (the nearest); 0 = none."""
+        """(h, w) sparse depth of echoes by KITTI's rule (the nearest of a pixel); 0 = none."""
         local = points @ VELODYNE_TO_CAMERA.T + self.scanner_position
         local = local[local[:, 2] > 0]
         pixels = local @ self.intrinsics.T
