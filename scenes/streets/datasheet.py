@@ -110,8 +110,8 @@ def _markdown(rows: list[list[str]]) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
-def _percentiles(values: Array) -> str:
-    return " / ".join(f"{value:.3g}" for value in values)
+def _percentiles(values: Array | None) -> str:
+    return "" if values is None else " / ".join(f"{value:.3g}" for value in values)
 
 
 def numbers(folder: Path) -> str:

@@ -98,7 +98,7 @@ def encode_depth(depth: Array) -> NDArray[np.uint16]:
 def occlusion(depth: Array, camera: Camera, baseline: float, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(h, w) what the right camera does not see: hidden by something (`seen` is false) or outside its image.
 
-    Sky (depth 0) counts as seen where it lies inside the right image, which it always does.
+    Sky (depth 0) is never marked, also where something hides it from the right camera.
     """
     valid = depth > 0
     column = np.arange(camera.width) - camera.focal * baseline / np.where(valid, depth, 1e6)

@@ -33,7 +33,8 @@ ABOUT = {
     "disparity = K[0, 0] * baseline / metres",
     "label": "(clip, frame, h, w) left camera: Cityscapes train ids 0-18, 255 = void",
     "instance": "(clip, frame, h, w) left camera: id of a thing, see objects; 0 = stuff",
-    "mask": "(clip, frame, h, w) left camera: bit 0 = the right camera does not see it, bit 1 = it moves",
+    "mask": "(clip, frame, h, w) left camera: bit 0 = the right camera does not see it (sky is never "
+    "marked), bit 1 = it moves",
     "lidar": "(clip, frame, beam, azimuth) range in units of lidar_unit metres; 0 = no echo; scanner at "
     "scanner_position in the left camera's axes, looking ahead",
     "agreement": "(clip, frame, 2) left and right depth at corresponding places, before they were coded: "

@@ -1,17 +1,31 @@
 import numpy as np
 import pytest
 
-from scenes.streets import fleet, labels, sky, style
+from scenes.streets import boards, fleet, labels, layout, sky, style, textures
 from scenes.streets.generate import PLANS
 from scenes.streets.layout import build_street
 from scenes.streets.occupancy import Occupancy
 
+MAKE_SKY = sky.make_sky
 SEEDS = {"K": (1000, 1002), "V": (5000,)}
 
 
 def build(used_in, seed):
     plan = PLANS[f"streets_{used_in.lower()}"]
     return build_street(seed, used_in, plan.frames, plan.mount)
+
+
+def without_textures(street):
+    street.walls = ["wall0", "wall1"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_geometry():
+    """Textures take most of a street's time, and no test of its layout looks at them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout, "_make_textures", without_textures)
+        patch.setattr(sky, "make_sky", lambda rng, sun, cover: np.ones((2, 4, 3), np.float32))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +114,51 @@ def test_light_of_all_weathers():
     for weather in set(sky.WEATHER):
         light = sky.make_light(rng, "summer", weather)
         assert np.linalg.norm(light.sun) == pytest.approx(1)
-        assert np.isfinite(light.sky).all()
-        assert light.sky.min() >= 0
         assert light.wet == (weather == "wet")
         assert (light.sun_colour.max() == 0) == (weather in ("overcast", "wet"))
     low = sky.make_light(rng, "summer", "low sun").sun_colour
     assert low[0] > 1.5 * low[2]
+
+
+def test_a_sky_is_brightest_near_the_sun_and_clouds_dim_the_blue():
+    sun = np.array([np.cos(0.5), 0, np.sin(0.5)])
+    clear, covered = (MAKE_SKY(np.random.default_rng(0), sun, cover, 32, 128) for cover in (0.2, 1.0))
+    assert clear.shape == (32, 128, 3)
+    assert np.isfinite(clear).all()
+    assert clear.min() > 0
+    row, column = np.unravel_index(clear.sum(-1).argmax(), (32, 128))
+    assert abs((row + 0.5) / 32 * np.pi - (np.pi / 2 - 0.5)) < 0.3
+    assert min(column, 128 - column) < 8
+    assert np.ptp(covered[2], axis=-1).mean() < np.ptp(clear[2], axis=-1).mean()
+
+
+def test_textures_are_colours():
+    rng = np.random.default_rng(0)
+    made = [
+        textures.asphalt(rng, 4.0, 4.0, 1),
+        textures.concrete_road(rng, 4.0, 8.0, 2),
+        textures.paint(rng, size=64),
+        textures.paving(rng, 64),
+        textures.concrete(rng, 64),
+        textures.grass(rng, 0.3, 64),
+        textures.gravel(rng, 64),
+        textures.leaves(rng, size=64),
+        textures.brick(rng, 64),
+        textures.plaster(rng, 64),
+        textures.stone(rng, 64),
+        textures.cladding(rng, 96),
+        textures.roof_tiles(rng, 64),
+        textures.planks(rng, 64),
+        boards.atlas(rng),
+    ]
+    for image in made:
+        assert image.ndim == 3
+        assert image.shape[2] == 3
+        assert np.isfinite(image).all()
+        assert image.min() >= 0
+        assert image.max() <= 1.001
+        assert image.std() > 0.01
+    assert boards.cell_uv(7, 0)[:, 1].max() < 1 / 8
 
 
 def test_splits_share_no_seed():

@@ -36,7 +36,7 @@ class StoredFrame:
             outside 1..250 m.
         labels: (h, w) uint8 train ids 0..18, 255 = void.
         instances: (h, w) uint8 number of a thing in `StoredClip.objects`, 0 = stuff.
-        occluded: (h, w) bool, not seen by the right camera (hidden, or outside its picture).
+        occluded: (h, w) bool, not seen by the right camera (hidden, or outside its picture); never on sky.
         moving: (h, w) bool, belongs to a moving object.
         pose: (4, 4) left camera to world, metres, axes x right, y down, z forward.
         points: (n, 3) float32 echoes of the scanner in its own axes (x forward, y left, z up), metres; None =
