@@ -259,7 +259,8 @@ def _riders(street: Street) -> None:
         street.idents += 1
         kind = "motor" if motor else "bicycle"
         name = f"rider:{kind}:{rng.integers(1000)}"
-        street.things.append(Thing(name, RIDER, street.idents, poses, moving=bool(speed)))
+        moving = bool(speed) and len(poses) > 1
+        street.things.append(Thing(name, RIDER, street.idents, poses, moving=moving))
 
 
 def _parked_bicycles(street: Street, side: Side) -> None:

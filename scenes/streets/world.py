@@ -22,7 +22,7 @@ class Thing:
         ident: instance number, 0 for stuff (trees, bins).
         poses: (frames or 1, 4, 4) object to world; the object's front is +y, its origin on the ground.
         paint: colour of paint or leaves, sRGB; None = as the model is.
-        moving: whether its poses differ.
+        moving: whether its poses differ; never in a single frame.
         bare: a tree without leaves.
         size: x, y, z in metres, filled in by the renderer.
     """
