@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from scenes.streets import acceptance, labels
+from scenes.streets.generate import PLANS
 from scenes.streets.geometry import Array
 from zdlib.data.streets.store import Store, open_store
 from zdlib.errors import ZDError
@@ -121,6 +122,11 @@ def numbers(folder: Path) -> str:
     counts = {name: clip_counts(store) for name, store in stores.items()}
     rows = [["", *stores]]
     rows += [[key, *(counts[name][key] for name in stores)] for key in next(iter(counts.values()))]
+    planned = {plan.name: len(list(plan.seeds())) for plan in PLANS.values()}
+    parts_of = zip(stores.values(), planned.values(), strict=True)
+    rows.append(
+        ["clips rendered of those planned", *(f"{len(store)} of {count}" for store, count in parts_of)]
+    )
     rows.append(["file, MB", *(f"{(folder / file).stat().st_size / 1e6:.1f}" for file in FILES.values())])
     classes = [["class", *(f"{name}, % of pixels (% of pictures)" for name in stores)]]
     for k, word in enumerate([*labels.NAMES, "void"]):
