@@ -55,9 +55,7 @@ def _datasheet(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m scenes.streets", description="Regenerate the road scenes."
-    )
+    parser = argparse.ArgumentParser(prog="python -m scenes.streets", description="Regenerate the road scenes.")
     commands = parser.add_subparsers(required=True)
     generate = commands.add_parser("generate", help="render the clips, one .npz each; resumable")
     generate.add_argument("--work", type=Path, required=True, help="folder for the rendered clips (0.2 GB)")

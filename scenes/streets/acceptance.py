@@ -90,9 +90,7 @@ def stereo_errors(store: Store) -> Iterator[Errors]:
                 continue
             y, x = np.mgrid[: store.height, : store.width].astype(float)
             seen = (frame.depth > 0) & ~frame.occluded
-            disparity = (
-                store.intrinsics[0, 0] * store.baseline / np.where(frame.depth > 0, frame.depth, np.inf)
-            )
+            disparity = store.intrinsics[0, 0] * store.baseline / np.where(frame.depth > 0, frame.depth, np.inf)
             where = seen & (x - disparity * max(FACTORS) >= 0)
             places = [(x - disparity * factor, y) for factor in FACTORS]
             left, right = frame.left / 255.0, frame.right / 255.0
@@ -110,9 +108,7 @@ def motion_errors(store: Store) -> Iterator[Errors]:
             yield _motion(store, clip, moment, now, after, motion)
 
 
-def _motion(
-    store: Store, clip: int, moment: int, now: StoredFrame, after: StoredFrame, motion: Array
-) -> Errors:
+def _motion(store: Store, clip: int, moment: int, now: StoredFrame, after: StoredFrame, motion: Array) -> Errors:
     depth = now.depth.astype(float)
     places = [project(depth * factor, store.intrinsics, motion) for factor in FACTORS]
     x, y, z = places[FACTORS.index(1.0)]
@@ -171,7 +167,5 @@ def accepted(results: pd.DataFrame) -> bool:
     pairs = results.loc["left and right"]
     true = pairs["x 1"]
     return bool(
-        pairs["minimum at the truth"] >= SHARE
-        and true <= LARGEST
-        and pairs["identity"] >= IDENTITY_RATIO * true
+        pairs["minimum at the truth"] >= SHARE and true <= LARGEST and pairs["identity"] >= IDENTITY_RATIO * true
     )

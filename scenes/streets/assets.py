@@ -70,9 +70,7 @@ def archive(library: str) -> ZipFile:
     """
     path = Path(os.environ.get("STREETS_FURNITURE") or FOLDER) / f"{LIBRARIES[library][0]}.sh3f"
     if not path.is_file():
-        raise ZDError(
-            f"{path}: no such file: install Debian's sweethome3d-furniture or set STREETS_FURNITURE"
-        )
+        raise ZDError(f"{path}: no such file: install Debian's sweethome3d-furniture or set STREETS_FURNITURE")
     return ZipFile(path)
 
 
@@ -160,9 +158,7 @@ def _part(name: str, corners: Array, obj: _Obj, vertices: Array, normals: Array,
     if (mapped := corners[:, 1] >= 0).any():
         coordinates[mapped] = uv[corners[mapped, 1]]
     material = obj.materials.get(name, Material())
-    return Part(
-        name, material, points.astype(np.float32), shading.astype(np.float32), coordinates.astype(np.float32)
-    )
+    return Part(name, material, points.astype(np.float32), shading.astype(np.float32), coordinates.astype(np.float32))
 
 
 def _parse(source: ZipFile, path: str) -> _Obj:

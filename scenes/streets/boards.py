@@ -117,9 +117,7 @@ def sign(rng: np.random.Generator, kind: int, n: int = CELL) -> Array:
     draw = ImageDraw.Draw(image)
 
     def disc(radius: float, colour: tuple[int, int, int]) -> None:
-        draw.ellipse(
-            [n * (0.5 - radius), n * (0.5 - radius), n * (0.5 + radius), n * (0.5 + radius)], fill=colour
-        )
+        draw.ellipse([n * (0.5 - radius), n * (0.5 - radius), n * (0.5 + radius), n * (0.5 + radius)], fill=colour)
 
     if kind == 0:
         disc(0.5, RED)

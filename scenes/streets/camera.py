@@ -28,9 +28,7 @@ class Camera:
     def rays(self) -> tuple[Array, Array]:
         """(h * w, 3) unit directions through the pixel centres, (h * w,) cosines with the optical axis."""
         x, y = np.meshgrid(np.arange(self.width), np.arange(self.height))
-        flat = np.stack(
-            [(x - self.cx) / self.focal, (y - self.cy) / self.focal, np.ones(x.shape)], -1
-        ).reshape(-1, 3)
+        flat = np.stack([(x - self.cx) / self.focal, (y - self.cy) / self.focal, np.ones(x.shape)], -1).reshape(-1, 3)
         length = np.linalg.norm(flat, axis=1)
         return flat / length[:, None], 1 / length
 

@@ -124,9 +124,7 @@ def numbers(folder: Path) -> str:
     rows += [[key, *(counts[name][key] for name in stores)] for key in next(iter(counts.values()))]
     planned = {plan.name: len(list(plan.seeds())) for plan in PLANS.values()}
     parts_of = zip(stores.values(), planned.values(), strict=True)
-    rows.append(
-        ["clips rendered of those planned", *(f"{len(store)} of {count}" for store, count in parts_of)]
-    )
+    rows.append(["clips rendered of those planned", *(f"{len(store)} of {count}" for store, count in parts_of)])
     rows.append(["file, MB", *(f"{(folder / file).stat().st_size / 1e6:.1f}" for file in FILES.values())])
     classes = [["class", *(f"{name}, % of pixels (% of pictures)" for name in stores)]]
     for k, word in enumerate([*labels.NAMES, "void"]):
@@ -135,9 +133,7 @@ def numbers(folder: Path) -> str:
     geometry = [["", *stores]]
     names = " / ".join(str(p) for p in PERCENTILES)
     geometry.append([f"depth, m: percentiles {names}", *(_percentiles(m.depth) for m in measured.values())])
-    geometry.append(
-        ["pixels beyond 80 m (of those with depth)", *(f"{m.far:.1%}" for m in measured.values())]
-    )
+    geometry.append(["pixels beyond 80 m (of those with depth)", *(f"{m.far:.1%}" for m in measured.values())])
     geometry.append(["pixels of moving things", *(f"{m.moving:.1%}" for m in measured.values())])
     signal = (f"{m.signal:.0%}" for m in measured.values())
     geometry.append(["horizontal gradient above 2/255", *signal])
@@ -200,9 +196,7 @@ def write_contact_sheet(folder: Path, path: Path) -> None:
             grey = np.clip(255 * np.log(np.clip(frame.depth, near, far) / near) / np.log(far / near), 0, 255)
             grey = np.where(frame.depth > 0, grey, 255).astype(np.uint8)
             pictures = (frame.left, np.repeat(grey[..., None], 3, -1), labels.PALETTE[frame.labels])
-            shrunk = [
-                Image.fromarray(p).resize((width, SHEET_HEIGHT), Image.Resampling.BOX) for p in pictures
-            ]
+            shrunk = [Image.fromarray(p).resize((width, SHEET_HEIGHT), Image.Resampling.BOX) for p in pictures]
             tiles.append(np.concatenate([np.asarray(picture) for picture in shrunk], 1))
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % COLUMNS)
     rows = [np.concatenate(tiles[i : i + COLUMNS], 1) for i in range(0, len(tiles), COLUMNS)]

@@ -97,9 +97,7 @@ def _street_trees(street: Street, curve: Curve, side: Side, row: float) -> None:
     step = rng.uniform(7, 16)
     t = side.walk0 + 0.7 if side.verge == 0 else row
     for s in np.arange(-30 + rng.uniform(0, step), 150, step):
-        if rng.random() < style.trees * (0.55 if style.name == "residential" else 0.85) and not side.near_gap(
-            s, 6
-        ):
+        if rng.random() < style.trees * (0.55 if style.name == "residential" else 0.85) and not side.near_gap(s, 6):
             plant_tree(street, curve.point(s, side.sign * t, 0.1), rng.uniform(5.5, 9.5))
 
 

@@ -105,9 +105,7 @@ def occlusion(depth: Array, camera: Camera, baseline: float, seen: NDArray[np.bo
     return valid & (~seen | (column < 0))
 
 
-def depth_agreement(
-    left: Array, right: Array, camera: Camera, baseline: float, hidden: NDArray[np.bool_]
-) -> Array:
+def depth_agreement(left: Array, right: Array, camera: Camera, baseline: float, hidden: NDArray[np.bool_]) -> Array:
     """Relative differences of both cameras' depth at corresponding places that both see.
 
     The right depth is interpolated (its inverse, between the two pixels beside the place), unless these two
@@ -141,9 +139,7 @@ def _objects(street: Street, instances: NDArray[np.uint8]) -> list[dict[str, Any
     ]
 
 
-def _truth(
-    plan: Plan, street: Street, scene: Scene, frame: int, rng: np.random.Generator
-) -> dict[str, Array]:
+def _truth(plan: Plan, street: Street, scene: Scene, frame: int, rng: np.random.Generator) -> dict[str, Array]:
     """Everything of a frame but its images."""
     pose, camera = street.camera[frame], plan.camera
     depth, label, instance = scene.truth(camera, pose)
@@ -153,9 +149,7 @@ def _truth(
     if plan.baseline:
         eye = right_of(pose, plan.baseline)
         points = camera.unproject(np.where(depth > 0, depth, 1), pose)
-        hidden = occlusion(
-            depth, camera, plan.baseline, scene.visible(points, eye[:3, 3]).reshape(depth.shape)
-        )
+        hidden = occlusion(depth, camera, plan.baseline, scene.visible(points, eye[:3, 3]).reshape(depth.shape))
         other, _, _ = scene.truth(camera, eye)
         difference = depth_agreement(depth, other, camera, plan.baseline, hidden)
         arrays["agreement"] = np.array([np.median(difference), (difference <= 0.01).mean()])

@@ -48,9 +48,7 @@ class Curve:
             _integral(np.sin(self.headings), step),
             _integral(rise, step),
         )
-        self.x, self.y, self.z = (
-            values - values[zero] + o for values, o in zip((x, y, z), origin, strict=True)
-        )
+        self.x, self.y, self.z = (values - values[zero] + o for values, o in zip((x, y, z), origin, strict=True))
 
     def heading(self, s: ArrayLike) -> Any:
         """Direction of travel at s, radians."""
@@ -179,9 +177,7 @@ def tube(
     return np.concatenate([corners, cap]), np.concatenate([uv, np.zeros((sides, 4, 2))])
 
 
-def plate(
-    sides: int, radius: float, thickness: float = 0.02, turn: float = 0.0
-) -> tuple[Array, Array, Array]:
+def plate(sides: int, radius: float, thickness: float = 0.02, turn: float = 0.0) -> tuple[Array, Array, Array]:
     """A flat polygon in the xz plane facing -y: front (n, 4, 3), its uv in 0..1, and back."""
     angle = np.linspace(0, 2 * np.pi, sides + 1) + turn
     ring = np.stack([np.sin(angle) * radius, 0 * angle, np.cos(angle) * radius], -1)

@@ -115,9 +115,7 @@ def _build_facade(street: Street, pose: Array, width: float, house: House, side:
     for number in range(house.floors):
         height = house.first if number == 0 else house.other
         for bay in range(bays):
-            _bay(
-                street, facade, house, (width, width / bays), (number, floor, height), bay, side, bay == door
-            )
+            _bay(street, facade, house, (width, width / bays), (number, floor, height), bay, side, bay == door)
         if house.shop and number == 0 and side == 0:
             _shop_boards(street, pose, width, floor + height)
         floor += height
@@ -277,6 +275,4 @@ def _dormer(
     quad = move(quad, pose @ translation(x, y - depth * 0.075 - 0.01, z))
     cell = boards.cell_uv(house.row, int(street.rng.integers(boards.CELLS)))
     street.soup("pane").quads(quad, cell[None], BUILDING)
-    street.add_box(
-        roof, (1.6, depth * 0.45, 0.1), pose, BUILDING, centre=(x, y + depth * 0.1, z + 0.8), uv_scale=0.33
-    )
+    street.add_box(roof, (1.6, depth * 0.45, 0.1), pose, BUILDING, centre=(x, y + depth * 0.1, z + 0.8), uv_scale=0.33)

@@ -10,9 +10,7 @@ from scenes.streets.world import Street
 HZ = 10.0
 
 
-def build_street(
-    seed: int, used_in: str, frames: int, mount: traffic.Mount, style: str | None = None
-) -> Street:
+def build_street(seed: int, used_in: str, frames: int, mount: traffic.Mount, style: str | None = None) -> Street:
     """The street of a seed.
 
     Args:
@@ -24,9 +22,7 @@ def build_street(
     """
     rng = np.random.default_rng([seed, 77])
     light = sky.make_light(rng, *sky.season_and_weather(seed))
-    street = Street(
-        rng, used_in, draw_style(rng, used_in, style), light, np.arange(frames) / HZ, Occupancy(frames)
-    )
+    street = Street(rng, used_in, draw_style(rng, used_in, style), light, np.arange(frames) / HZ, Occupancy(frames))
     _make_textures(street)
     vegetation.choose_trees(street)
     traffic.assemble_fleet(street)

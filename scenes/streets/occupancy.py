@@ -49,18 +49,14 @@ class Occupancy:
         pose[:2, 3] = point[:2]
         return self.claim(pose[None], (2 * radius, 2 * radius), 0.0)
 
-    def _footprint(
-        self, poses: Array, size: tuple[float, float], margin: float
-    ) -> tuple[Array, Array, Array]:
+    def _footprint(self, poses: Array, size: tuple[float, float], margin: float) -> tuple[Array, Array, Array]:
         poses = np.broadcast_to(poses, (self.frames, 4, 4))
         axes = np.swapaxes(poses[:, :2, :2], 1, 2)
         axes = axes / np.linalg.norm(axes, axis=-1, keepdims=True)
         return poses[:, :2, 3], axes, np.array(size) / 2 + margin
 
 
-def _overlap(
-    centre: Array, axes: Array, half: Array, others: Array, axes2: Array, halves: Array
-) -> NDArray[np.bool_]:
+def _overlap(centre: Array, axes: Array, half: Array, others: Array, axes2: Array, halves: Array) -> NDArray[np.bool_]:
     """Separating-axis test of one moving rectangle with n others: (n,) whether they overlap in any frame."""
     gap = others - centre
     corner = np.einsum("fij,nfkj->nfik", axes, axes2)

@@ -68,9 +68,7 @@ def rendered(plan: Plan, folder: Path) -> Iterator[tuple[int, str, dict[str, Any
                 arrays: dict[str, Any] = {key: file[key] for key in file.files}
             arrays["meta"] = json.loads(str(arrays["meta"]))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise ZDError(
-                f"{path}: not a rendered clip ({error}): delete it and run `generate` again"
-            ) from error
+            raise ZDError(f"{path}: not a rendered clip ({error}): delete it and run `generate` again") from error
         yield seed, split, arrays
 
 
@@ -131,9 +129,7 @@ def _describe(file: h5py.File, plan: Plan) -> None:
         classes=json.dumps(labels.NAMES),
         scanner_position=lidar.POSITION,
         lidar_unit=LIDAR_UNIT,
-        generator=json.dumps(
-            {"renderer": "Mitsuba 3.9.1 (LLVM), Open Image Denoise", "samples": plan.samples}
-        ),
+        generator=json.dumps({"renderer": "Mitsuba 3.9.1 (LLVM), Open Image Denoise", "samples": plan.samples}),
     )
 
 

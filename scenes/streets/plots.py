@@ -42,9 +42,7 @@ def _free_length(side: Side, s: float, length: float, margin: float) -> float:
     return length
 
 
-def _plot(
-    street: Street, curve: Curve, side: Side, s: float, length: float, gap: float, *, main: bool
-) -> None:
+def _plot(street: Street, curve: Curve, side: Side, s: float, length: float, gap: float, *, main: bool) -> None:
     rng, style, sign = street.rng, street.style, side.sign
     urban = style.name == "city"
     depth = rng.uniform(9, 14)
@@ -96,9 +94,7 @@ def _garden(street: Street, curve: Curve, side: Side, span: tuple[float, float],
     if rng.random() < 0.35 and front - side.walk1 > 5:
         turn = sign * np.pi / 2 * rng.choice([-1, 1])
         middle = side.walk1 + (front - side.walk1) / 2 + 0.2
-        traffic.add_vehicle(
-            street, traffic.pick_car(street), curve.pose(drive + 1.5, sign * middle, 0.17, turn)[None]
-        )
+        traffic.add_vehicle(street, traffic.pick_car(street), curve.pose(drive + 1.5, sign * middle, 0.17, turn)[None])
     for _ in range(rng.poisson(1.2)):
         q = rng.uniform(*span)
         if abs(q - drive - 1.5) > 3 and not side.near_gap(q, 4) and front - side.walk1 > 2.5:
@@ -145,9 +141,7 @@ def _fence(street: Street, curve: Curve, sign: int, span: tuple[float, float], t
             street.add_box(material, size, pose, FENCE, colour, uv_scale=0.7)
     for s in np.linspace(a, b, max(2, int((b - a) / 2.2))):
         pose = curve.pose(s, sign * (t + 0.05), 0.1 + height / 2)
-        street.add_box(
-            "matt" if style == 1 else "planks", (0.1, 0.1, height + 0.1), pose, FENCE, colour, uv_scale=0.7
-        )
+        street.add_box("matt" if style == 1 else "planks", (0.1, 0.1, height + 0.1), pose, FENCE, colour, uv_scale=0.7)
     dark = (colour[0] * 0.7, colour[1] * 0.7, colour[2] * 0.7)
     for z in (0.3, height - 0.1):
         for s in np.arange(a, b - 0.5, 2.0):

@@ -50,9 +50,7 @@ def mitsuba() -> Any:
 
 def _llvm_path() -> str:
     for version in LLVM_VERSIONS:
-        paths = sorted(
-            glob.glob(f"/usr/lib/*/libLLVM*{version}*.so*") + glob.glob(f"/usr/lib/*/libLLVM.so.{version}*")
-        )
+        paths = sorted(glob.glob(f"/usr/lib/*/libLLVM*{version}*.so*") + glob.glob(f"/usr/lib/*/libLLVM.so.{version}*"))
         if paths:
             return paths[-1]
     raise ZDError(f"LLVM {min(LLVM_VERSIONS)} or newer: not found: install libllvm19 or set {LLVM_VARIABLE}")

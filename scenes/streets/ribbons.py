@@ -47,22 +47,16 @@ def strip(
     z = np.broadcast_to(height[0] + (height[1] - height[0]) * fraction, t.shape)
     if rough:
         # Both edges stay where the neighbours begin.
-        z = z + rough * street.rng.normal(size=t.shape) * np.minimum(
-            1, np.minimum(fraction, 1 - fraction)[None] * 8
-        )
+        z = z + rough * street.rng.normal(size=t.shape) * np.minimum(1, np.minimum(fraction, 1 - fraction)[None] * 8)
     places = np.broadcast_to(s[:, None], t.shape)
     first = t - uv_origin if rise < width else z
-    corners, uv = grid(
-        curve.point(places, t, z), np.stack([first / repeat_across, places / repeat_along], -1)
-    )
+    corners, uv = grid(curve.point(places, t, z), np.stack([first / repeat_across, places / repeat_along], -1))
     street.soup(material).quads(corners, uv, label, colour)
 
 
 def paint(street: Street, curve: Curve, s: float, t: float, length: float, width: float) -> None:
     """A rectangle of road paint whose near left corner is at (s, t)."""
-    places, across = np.meshgrid(
-        np.linspace(s, s + length, max(2, int(length / 2) + 1)), [t, t + width], indexing="ij"
-    )
+    places, across = np.meshgrid(np.linspace(s, s + length, max(2, int(length / 2) + 1)), [t, t + width], indexing="ij")
     offset = street.rng.random(2)
     uv = np.stack([(across - t) / 1.2 + offset[0], (places - s) / 1.2 + offset[1]], -1)
     corners, uv = grid(curve.point(places, across, 0.006), uv)

@@ -79,9 +79,7 @@ def _main_side(street: Street, sign: int, half: float) -> Side:
     here = ("both", "left" if sign < 0 else "right")
     gaps = [Gap(s, half, max(radius, 0.5)) for s, side in street.crossings if side in here]
     spans = _spans([(gap.s, gap.half) for gap in gaps], *MAIN)
-    return Side(
-        sign, style.half, kerb, walk0, walk1, walk1 + style.setback, style.verge, gaps, spans, parking
-    )
+    return Side(sign, style.half, kerb, walk0, walk1, walk1 + style.setback, style.verge, gaps, spans, parking)
 
 
 def _spans(holes: list[tuple[float, float]], start: float, end: float) -> list[tuple[float, float]]:
@@ -116,9 +114,7 @@ def _strips_of_main(street: Street, curve: Curve, side: Side, z: float) -> None:
     bay = "parking" if rng.random() < 0.6 else "paving2"
     bay_repeat = (4.0, 4.0 if bay == "paving2" else 18.0)
     ground = "grass" if not urban or rng.random() < 0.25 else "paving2"
-    bank = (
-        float(rng.uniform(-0.3, 3.0)) if style.name in ("rural", "motorway") and not street.crossings else 0.0
-    )
+    bank = float(rng.uniform(-0.3, 3.0)) if style.name in ("rural", "motorway") and not street.crossings else 0.0
     for a, b in side.spans:
         if side.parking:
             t = (sign * side.edge, sign * side.kerb)

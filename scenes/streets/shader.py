@@ -28,9 +28,7 @@ class Shader:
 
         self._scene, self._mi, self._dr = scene, mitsuba(), dr
 
-    def _hit(
-        self, ray: Any, u: Any, active: Any = True, coherent: bool = False
-    ) -> tuple[Any, Any, Any, Any, Any]:
+    def _hit(self, ray: Any, u: Any, active: Any = True, coherent: bool = False) -> tuple[Any, Any, Any, Any, Any]:
         """Valid, position, normal towards the ray, albedo, kind of first hits; u: two random numbers."""
         mi, dr, g = self._mi, self._dr, self._scene.arrays
         hit = self._scene.embree.ray_intersect_preliminary(ray, coherent=coherent, active=active)
@@ -49,9 +47,7 @@ class Shader:
         rows = [dr.gather(mi.Vector3f, g["rotations"], instance * 3 + i, valid) for i in range(3)]
         normal = dr.normalize(mi.Vector3f(*[dr.dot(row, normal) for row in rows]))
         normal = dr.select(dr.dot(normal, ray.d) > 0, -normal, normal)
-        offset, width, height = (
-            dr.gather(mi.UInt32, g["textures"], triangle * 3 + i, valid) for i in range(3)
-        )
+        offset, width, height = (dr.gather(mi.UInt32, g["textures"], triangle * 3 + i, valid) for i in range(3))
         # Random half texels: bilinear filtering on average.
         x = (uv.x * mi.Float(width) + u[0] - 0.5) / mi.Float(width)
         y = ((1 - uv.y) * mi.Float(height) + u[1] - 0.5) / mi.Float(height)
@@ -80,9 +76,7 @@ class Shader:
         dark = self._scene.embree.ray_test(ray, active=active & (share > 0))
         return dr.select(dark, 0, share / dr.pi)
 
-    def _scatter(
-        self, ray: Any, normal: Any, kind: Any, random: Callable[[], Any]
-    ) -> tuple[Any, Any, Any, Any]:
+    def _scatter(self, ray: Any, normal: Any, kind: Any, random: Callable[[], Any]) -> tuple[Any, Any, Any, Any]:
         """Direction of the next ray, its weights for mirrored and for diffuse light, and Fresnel's share."""
         mi, dr = self._mi, self._dr
         leaf, wet = kind == LEAF, kind == WET
@@ -120,9 +114,7 @@ class Shader:
         leaf = kind == LEAF
         bounce = self._hit(mi.Ray3f(start, direction), (random(), random()), valid & ~leaf)
         valid2, point2, normal2, albedo2, kind2 = bounce
-        shaded = self._scene.embree.ray_test(
-            mi.Ray3f(mi.Ray3f(start, direction), LEAF_SHADE), active=valid & leaf
-        )
+        shaded = self._scene.embree.ray_test(mi.Ray3f(mi.Ray3f(start, direction), LEAF_SHADE), active=valid & leaf)
         foliage = kind2 == LEAF
         lit = self._sunlight(point2, normal2, foliage, g["sun"], valid2 & ~foliage)
         light2 = g["power"] * dr.select(foliage, 0.1, lit) + g["mean"] * (0.32 + 0.18 * normal2.z)
@@ -160,9 +152,7 @@ class Shader:
         radiance = dr.clip(dr.select(radiance == radiance, radiance, 0), 0, BRIGHTEST)
         # Before the sums, or each of the nine channels would trace anew.
         dr.eval(radiance, albedo, normal)
-        channels = [
-            channel for image in (radiance, albedo, normal) for channel in (image.x, image.y, image.z)
-        ]
+        channels = [channel for image in (radiance, albedo, normal) for channel in (image.x, image.y, image.z)]
         sums = [dr.block_sum(channel, samples) for channel in channels]
         dr.eval(*sums)
         return np.stack([np.array(channel) for channel in sums], -1).reshape(camera.height, camera.width, 9)
@@ -192,9 +182,7 @@ def response(radiances: list[Array], rng: np.random.Generator) -> Callable[[Arra
     def develop(radiance: Array) -> NDArray[np.uint8]:
         exposed = radiance * balance * gain
         mapped = np.clip(exposed * (1 + exposed / 12.0) / (1 + 0.85 * exposed), 0, 1)
-        encoded = np.where(
-            mapped <= 0.0031308, 12.92 * mapped, 1.055 * np.maximum(mapped, 1e-8) ** (1 / 2.4) - 0.055
-        )
+        encoded = np.where(mapped <= 0.0031308, 12.92 * mapped, 1.055 * np.maximum(mapped, 1e-8) ** (1 / 2.4) - 0.055)
         return (np.clip(encoded, 0, 1) * 255 + 0.5).astype(np.uint8)
 
     return develop

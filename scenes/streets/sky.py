@@ -59,9 +59,7 @@ def make_light(rng: np.random.Generator, season: str, weather: str) -> Light:
     return Light(season, weather, sun, colour, make_sky(rng, sun, cover), visibility, weather == "wet")
 
 
-def make_sky(
-    rng: np.random.Generator, sun: Array, cover: float, height: int = 384, width: int = 1536
-) -> Array:
+def make_sky(rng: np.random.Generator, sun: Array, cover: float, height: int = 384, width: int = 1536) -> Array:
     """(h, w, 3) float32 linear radiance: blue, haze at the horizon, a glow around the sun, clouds."""
     polar = (np.arange(height) + 0.5) / height * np.pi
     azimuth = (np.arange(width) + 0.5) / width * 2 * np.pi
@@ -80,8 +78,6 @@ def make_sky(
     if cover > 0.8:
         value = 0.55 + 0.35 * value
     cloud = 0.92 * (np.clip((value - (1 - cover)) / 0.22, 0, 1) * (up > 0))[..., None]
-    shade = (0.55 + 0.5 * np.clip(1.3 - value, 0, 1)) * (
-        0.8 + 0.4 * np.exp((to_sun - 1) * 2) * (1 - 0.7 * cover)
-    )
+    shade = (0.55 + 0.5 * np.clip(1.3 - value, 0, 1)) * (0.8 + 0.4 * np.exp((to_sun - 1) * 2) * (1 - 0.7 * cover))
     image = image * (1 - cloud) + cloud * np.array([0.74, 0.76, 0.82]) * shade[..., None]
     return np.where(up[..., None] < 0, np.array([0.25, 0.25, 0.24]), image).astype(np.float32)

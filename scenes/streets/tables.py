@@ -82,11 +82,7 @@ class Tables:
     def _soup(self, street: Street, material: str, soup: Soup) -> Mesh:
         points, normals, uv, colours, lab = soup.arrays()
         image = street.textures.get("atlas" if material == "pane" else material)
-        texture = (
-            0
-            if image is None
-            else self._texture("atlas" if material == "pane" else material, to_linear(image))
-        )
+        texture = 0 if image is None else self._texture("atlas" if material == "pane" else material, to_linear(image))
         kind, linear = MATERIALS.get(material, MATT), to_linear(colours)
         if self._wet and (material in WET_MATERIALS or material.startswith("paving")):
             linear = linear * WET_DARKER if material != "paint" else linear
@@ -134,11 +130,7 @@ class Tables:
         for number, part in enumerate(parts):
             foliage = fleet.models()[model].role in ("tree", "bush") and part.name in FOLIAGE_PARTS
             # Spokes are a picture with holes, which the shader does not know.
-            if (
-                part.material.opacity < 0.04
-                or (model == "S246" and part.name == "textured")
-                or (bare and foliage)
-            ):
+            if part.material.opacity < 0.04 or (model == "S246" and part.name == "textured") or (bare and foliage):
                 continue
             colour, texture, surface = self._look(model, part, paint, foliage)
             colours = np.repeat(to_linear(colour)[None], len(part.points), 0)
@@ -154,9 +146,7 @@ class Tables:
         x, y, z = (float(extent) for extent in np.ptp(points, axis=0))
         return [self._add(name, points, (normals, flat, to_linear(colours)), 0, MATT)], (x, y, z)
 
-    def _look(
-        self, model: str, part: assets.Part, paint: Colour | None, foliage: bool
-    ) -> tuple[Colour, int, int]:
+    def _look(self, model: str, part: assets.Part, paint: Colour | None, foliage: bool) -> tuple[Colour, int, int]:
         """Colour (sRGB), texture and kind of a part of a model."""
         entry, material = fleet.models()[model], part.material
         vehicle, word = entry.role in fleet.VEHICLES, part.name.lower()
@@ -184,6 +174,4 @@ def _foliage(image: Array, tint: Colour | None, tree: bool) -> Array:
     if tint is None:
         return np.clip(image * (1.5 if tree else 0.75), 0, 0.7)
     grey = image @ np.array([0.35, 0.45, 0.2], np.float32)
-    return np.clip(
-        (grey / max(float(grey.mean()), 1e-3) * 0.17)[..., None] * np.array(tint, np.float32), 0, 0.7
-    )
+    return np.clip((grey / max(float(grey.mean()), 1e-3) * 0.17)[..., None] * np.array(tint, np.float32), 0, 0.7)

@@ -106,9 +106,7 @@ def _wear_of_asphalt(rng: np.random.Generator, value: Array, base: float, per_me
 def concrete_road(rng: np.random.Generator, width: float, length: float, lanes: int) -> Array:
     """Concrete slabs with sealed joints and the traces of tyres, like `asphalt` in size."""
     h, w = int(length * 40), int(width * 40)
-    value = rng.uniform(0.56, 0.66) * (
-        0.82 + 0.2 * noise(rng, h, w, 0.9, 2) + 0.2 * (noise(rng, h, w, 0.2, 40) - 0.5)
-    )
+    value = rng.uniform(0.56, 0.66) * (0.82 + 0.2 * noise(rng, h, w, 0.9, 2) + 0.2 * (noise(rng, h, w, 0.2, 40) - 0.5))
     across = np.linspace(0, width, w)
     for lane in range(lanes):
         centre = width * (lane + 0.5) / lanes
@@ -236,9 +234,7 @@ def roof_tiles(rng: np.random.Generator, size: int = 256, metres: float = 3.0) -
     rows, columns = int(metres / 0.3), int(metres / 0.25)
     row, column = (y * rows).astype(int), (x * columns).astype(int)
     value = (0.75 + 0.4 * rng.random((rows, columns)))[row, column]
-    value = (
-        value * (0.72 + 0.28 * np.abs(np.sin(np.pi * x * columns))) * (1 - 0.35 * (((y * rows) % 1) > 0.85))
-    )
+    value = value * (0.72 + 0.28 * np.abs(np.sin(np.pi * x * columns))) * (1 - 0.35 * (((y * rows) % 1) > 0.85))
     return tint(value * (0.85 + 0.3 * noise(rng, size, size, 1.0)), pick(rng, ROOF))
 
 

@@ -174,15 +174,11 @@ def _fill_branch(street: Street, branch: Branch) -> None:
         s = street.sides[branch.sign].walk1 + (rng.uniform(5, 40) if out else rng.uniform(2, 8))
         speed = (rng.uniform(2, 8) if out else -rng.choice([0, 0, 1.5])) if style.lively else 0.0
         t, turn = (half / 2, 0.0) if out else (-half / 2, np.pi)
-        add_vehicle(
-            street, pick_car(street), moving_along(street, branch.curve, s + 3, t, float(speed), turn)
-        )
+        add_vehicle(street, pick_car(street), moving_along(street, branch.curve, s + 3, t, float(speed), turn))
     if style.lively and branch.s > 22 and rng.random() < 0.2:
         # Crossing the main road.
         s, speed = rng.uniform(-6, 10), rng.uniform(4, 8)
-        add_vehicle(
-            street, pick_car(street), moving_along(street, branch.curve, s, half / 2, speed, 0, 0.01), 0.8
-        )
+        add_vehicle(street, pick_car(street), moving_along(street, branch.curve, s, half / 2, speed, 0, 0.01), 0.8)
 
 
 def _near(street: Street, low: float, high: float) -> float:

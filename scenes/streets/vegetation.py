@@ -37,9 +37,7 @@ def choose_trees(street: Street) -> None:
     """The three kinds that grow in this street, and the colour of each kind's leaves."""
     rng = street.rng
     weights = np.array(list(FREQUENCY.values()))
-    street.trees = [
-        str(kind) for kind in rng.choice(list(FREQUENCY), 3, replace=False, p=weights / weights.sum())
-    ]
+    street.trees = [str(kind) for kind in rng.choice(list(FREQUENCY), 3, replace=False, p=weights / weights.sum())]
     colours = LEAF_COLOURS[street.light.season]
     for kind in FREQUENCY:
         colour = colours[rng.integers(len(colours))]
@@ -98,6 +96,4 @@ def bush(street: Street, point: Array) -> None:
     """A single bush in a garden."""
     rng = street.rng
     x, y, z = point
-    street.place(
-        str(rng.choice(["S339", "S334"])), upright(x, y, z, rng.uniform(0, 6), rng.uniform(0.7, 1.2))
-    )
+    street.place(str(rng.choice(["S339", "S334"])), upright(x, y, z, rng.uniform(0, 6), rng.uniform(0.7, 1.2)))

@@ -172,9 +172,7 @@ class Street:
         """Put a model that is no instance (a plant, a bench)."""
         self.things.append(Thing(model, label, 0, np.asarray(pose)[None], paint, bare=bare))
 
-    def add_instance(
-        self, model: str, poses: Array, label: int | None = None, paint: Colour | None = None
-    ) -> None:
+    def add_instance(self, model: str, poses: Array, label: int | None = None, paint: Colour | None = None) -> None:
         """Put something countable; it moves if it has several poses that differ."""
         self.idents += 1
         label = fleet.label(fleet.models()[model].role) if label is None else label

@@ -16,9 +16,7 @@ from zdlib.errors import ZDError
 from zdlib.paths import resolve
 
 CAMERA = Camera(96, 32, 60.0, 47.5, 15.5)
-PLAN = dataclasses.replace(
-    PLANS["streets_k"], camera=CAMERA, frames=2, splits={"train": (40, 1), "test": (80, 1)}
-)
+PLAN = dataclasses.replace(PLANS["streets_k"], camera=CAMERA, frames=2, splits={"train": (40, 1), "test": (80, 1)})
 WALL, STEP = 8.0, 2.0
 OBJECTS = [{"id": 1, "class": "car", "model": "S59", "moving": True, "size": [1.9, 4.2, 1.5], "pose": []}]
 
@@ -171,9 +169,7 @@ def test_projection_into_the_right_camera_is_the_disparity():
     assert np.allclose(z, 6)
 
 
-@pytest.mark.parametrize(
-    ("name", "splits"), [("streets_k", {"train", "val", "test"}), ("streets_v", {"test"})]
-)
+@pytest.mark.parametrize(("name", "splits"), [("streets_k", {"train", "val", "test"}), ("streets_v", {"test"})])
 def test_the_committed_stores(name, splits):
     path, plan = resolve(f"data/streets/{name}.h5"), PLANS[name]
     store = open_store(path)

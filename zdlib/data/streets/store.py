@@ -107,14 +107,10 @@ class Store:
             self.baseline, self.hz = float(attributes["baseline"]), float(attributes["hz"])
             self.frames = int(attributes["frames"])
             self.class_names: tuple[str, ...] = tuple(json.loads(attributes["classes"]))
-            self.scanner_position: NDArray[np.float64] = np.asarray(
-                attributes["scanner_position"], np.float64
-            )
+            self.scanner_position: NDArray[np.float64] = np.asarray(attributes["scanner_position"], np.float64)
             self._steps, self._lidar_unit = float(attributes["depth_steps"]), float(attributes["lidar_unit"])
         except KeyError as error:
-            raise ZDError(
-                f"{path}: attribute {error} is missing, so this is no store of streets: {FIX}"
-            ) from error
+            raise ZDError(f"{path}: attribute {error} is missing, so this is no store of streets: {FIX}") from error
         self.splits: list[str] = [text.decode() for text in self._read("split", ())]
         self.seeds: list[int] = self._read("seed", ()).tolist()
 
@@ -203,9 +199,7 @@ class Store:
 
     def _check(self, number: int, moment: int) -> None:
         if not (0 <= number < len(self) and 0 <= moment < self.frames):
-            raise ZDError(
-                f"{self.path}: clip {number} frame {moment}: has {len(self)} clips of {self.frames} frames"
-            )
+            raise ZDError(f"{self.path}: clip {number} frame {moment}: has {len(self)} clips of {self.frames} frames")
 
     def _picture(self, key: str, *index: int) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""The renderers' tests run where their extra is installed (`pip install -e '.[scenes]'`)."""
+"""The renderer's tests run where their extra is installed (`pip install -e '.[scenes]'`)."""
 
 import importlib.util
 
