@@ -194,7 +194,7 @@ def test_help_has_the_commands_in_groups(capsys):
     words = [line.split()[0] if line.startswith("  ") else line for line in shown.splitlines()]
     groups = words[words.index("train and evaluate:") :]
     assert [word for word in groups if word] == [
-        *("train and evaluate:", "train", "score"),
+        *("train and evaluate:", "train", "evaluate", "score"),
         *("use a network:", "predict", "convert", "info"),
         *("data:", "data"),
         *("measure:", "bench"),

@@ -71,7 +71,8 @@ def test_its_three_trainings_and_their_evaluation(profile):
     _, info = load_checkpoint(result.checkpoint)
     assert info["recipe"] == "published"
 
-    scores = score_run(profile, "distill", paths)
+    scores, images = score_run(profile, "distill", paths)
+    assert images[["delta1", "abs_rel", "rmse", "log10"]].notna().all(axis=None)
     assert set(scores["data"]) == {"NYU Depth v2", "iBims-1"}
     assert {"all pixels", "segmentation", "at depth edges"} <= set(scores["where"])
     assert pd.api.types.is_float_dtype(scores["value"])

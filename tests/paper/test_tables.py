@@ -153,9 +153,9 @@ def test_one_scene_has_no_interval_and_zero_no_sign(paths):
     sums[:2, 1] = [[10, 7, 1, 1, 1], [10, 9, 1, 1, 1]]  # far: one scene alone
     ends = bootstrap_groups(sums, ["a", "a", "b", "b"], np.random.default_rng(0))
     frame = pd.DataFrame({"delta1": [0.65, 0.8], "delta1_low": ends["delta1_low"], "delta1_high": ends["delta1_high"]})
-    frame = frame.assign(difference=[-0.0001, -0.001], rmse_change=[-0.00004, -0.0], pe_flatness_m=[0.095, 0.1])
+    frame = frame.assign(difference=[-0.00001, -0.001], rmse_change=[-0.00004, -0.0], pe_flatness_m=[0.095, 0.1])
     tables.save_table(frame, "x", paths, caption="Caption.")
     lines = as_text.markdown(json.loads((paths.tables / "x.json").read_text())).splitlines()
     assert lines[0] == "| δ1 | difference | Δ RMSE [m] | PE flat [m] |"
-    assert lines[2].startswith("| 0.650\N{NO-BREAK SPACE}±.100 | 0.000 | 0.0000 | ")
-    assert lines[3].startswith("| 0.800 | -0.001 | 0.0000 | ")
+    assert lines[2].startswith("| 0.650\N{NO-BREAK SPACE}±.100 | 0.0000 | 0.0000 | ")
+    assert lines[3].startswith("| 0.800 | -0.0010 | 0.0000 | ")
