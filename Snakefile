@@ -11,6 +11,7 @@
 from snakemake.exceptions import WorkflowError
 
 from zdlib.pipeline.layout import Layout, rule_of
+from zdlib.pipeline.studies import STUDIES
 
 layout = Layout(config.get("profile", "demo"))
 per_image, finished = layout.per_image, layout.finished
@@ -26,10 +27,10 @@ READS = {
     "06_parameter_table": [],
     "07_plots": map(finished, ["03_training", "04_nyu_eval", "05_ibims_eval", "06_parameter_table"]),
     "08_protocol_audit": [data_prepared, finished("04_nyu_eval"), trained[:1]],
-    "09_control_study": [
-        [finished(step), per_image(f"study_{key}", f"study_{key}_images")] for step, key in layout.jobs.items()
-    ],
     "10_speed": layout.benchmark,
+    **{name: layout.compared(name) for name in STUDIES if name in layout.notebooks},
+    "00_abstract": [data_prepared, trained, map(finished, layout.told_at_the_front)],
+    "99_conclusion": [finished("00_abstract")],
     "report": [[finished(name), layout.executed(name)] for name in layout.notebooks],
 }
 WRITES = {

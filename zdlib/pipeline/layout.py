@@ -15,14 +15,17 @@ from zdlib.errors import ZDError
 from zdlib.paths import RunPaths, repo_root
 from zdlib.pipeline.saved import saved
 from zdlib.pipeline.sources import watched_files
+from zdlib.pipeline.studies import STUDIES, notebook_of
 from zdlib.source_closure import fingerprints, packages
 
 MAX_CHECKSUM_BYTES = 64 * 1024**2  # inputs up to this size count by content, larger ones by date
 STATE = Path(".snakemake") / "zd"
-FIRST, TRAINING, STUDY = "01_data_prep", "03_training", "09_control_study"
+FIRST, TRAINING = "01_data_prep", "03_training"
+FRONT = ("00_abstract", "99_conclusion")  # state what the others found
 JOB = "train"  # what the steps that train the study's jobs begin with
 # The profile's sections whose values make a step stale.
 SECTIONS: dict[str, tuple[str, ...]] = {
+    "00_abstract": ("data", "evaluate", "runs"),
     FIRST: ("data",),
     "02_architecture": ("model",),
     TRAINING: ("data", "model", "train", "runs"),
@@ -32,7 +35,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "07_plots": ("data", "evaluate", "runs"),
     "08_protocol_audit": ("data", "evaluate", "runs"),
     JOB: ("data", "model", "train", "evaluate"),
-    STUDY: ("data", "train", "study"),
+    "09_control_study": ("data", "train", "study"),
 }
 
 
@@ -51,15 +54,22 @@ class Layout:
         self.python = shlex.quote(sys.executable)
         notebooks = [path.stem for path in sorted((self.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
         self.jobs = {} if self.profile.study is None else {f"{JOB}_{k}": k for k in self.profile.study.jobs()}
+        self.study = notebook_of(profile, bool(self.jobs))  # the notebook of this profile's own study
         self.notebooks = [name for name in notebooks if self._has_place(name)]
-        before = [name for name in self.notebooks if name != STUDY]
-        after = [STUDY] if self.jobs else []
-        self.steps = [*before, *self.jobs, *after, "report"]
+        before = [name for name in self.notebooks if name not in (self.study, *FRONT)]
+        after = [name for name in self.notebooks if name in (self.study, *FRONT)]
+        self.steps = [*before, *self.jobs, *sorted(after, key=FRONT.__contains__), "report"]
 
     def _has_place(self, notebook: str) -> bool:
-        """Whether a profile runs a notebook: the study's with a study, those about its own runs with runs."""
-        if notebook == STUDY:
-            return bool(self.jobs)
+        """Whether a profile runs a notebook.
+
+        Its own study's, and those about its own runs if it has runs; beside them the notebooks of other studies whose
+        scores are in the checkout.
+        """
+        if notebook == self.study:
+            return True
+        if notebook in STUDIES:
+            return bool(self.profile.runs) and bool(self.scores(STUDIES[notebook]))
         return bool(self.profile.runs) or notebook == FIRST
 
     # ---------------------------------------------------------------------------------------------- outputs by name
@@ -158,6 +168,25 @@ class Layout:
         """What `zdlib bench` measured, on whatever machine: committed, and no profile's."""
         return [self._local(path) for path in sorted((self.root / "results" / "bench").glob("*.*"))]
 
+    def scores(self, profile: str) -> list[str]:
+        """The scores that a study's trainings have left: what its notebook shows in the reports of other profiles."""
+        return [self._local(path) for path in sorted(RunPaths(profile).per_image.glob("*.csv"))]
+
+    def compared(self, notebook: str) -> list[str]:
+        """What the notebook of a study reads: the scores of its jobs, or those that are committed."""
+        if notebook != self.study:
+            return self.scores(STUDIES[notebook])
+        marks = [self.finished(step) for step in self.jobs]
+        return marks + [
+            path for key in self.jobs.values() for path in self.per_image(f"study_{key}", f"study_{key}_images")
+        ]
+
+    @property
+    def told_at_the_front(self) -> list[str]:
+        """The notebooks whose tables hold the findings that the abstract states."""
+        measured = ("04_nyu_eval", "05_ibims_eval", "08_protocol_audit", *STUDIES)
+        return [name for name in measured if name in self.notebooks]
+
     def depends(self, step: str) -> list[str]:
         """What makes a step stale besides its input files; one string `kind name content` each.
 
@@ -168,10 +197,11 @@ class Layout:
         if step not in self.steps:
             return []
         sections = set(SECTIONS.get(JOB if step in self.jobs else step, ()))
-        sources = [self.source(step), *self._methods(step), *(self._readers() if "data" in sections else ())]
+        profile = self._told(step)
+        readers = self._readers(profile) if "data" in sections else ()
+        sources = [self.source(step), *self._methods(step), *readers]
         packs = {"__all__": {"packs"}}  # the same frames from another file
         unheeded = {"data": {"train": packs, "tests": packs}}
-        profile = self.profile.job(self.jobs[step]) if step in self.jobs else self.profile
         values = profile.model_dump(mode="json", include=sections, exclude=unheeded)
         if step in self.jobs:
             values["run"] = profile.runs[self.jobs[step]].model_dump(mode="json")
@@ -181,9 +211,15 @@ class Layout:
             *(f"package {name} {version}" for name, version in packages(sources, self.root).items()),
         ]
 
-    def _readers(self) -> list[Path]:
-        """The files of the readers of the profile's data sets: named in the profile and in no import."""
-        entries = [*self.profile.data.train, *self.profile.data.tests]
+    def _told(self, step: str) -> Profile:
+        """The profile whose values a step depends on: that of the job, or of the study that its notebook shows."""
+        if step in self.jobs:
+            return self.profile.job(self.jobs[step])
+        return load_profile(STUDIES[step]) if step in STUDIES and step != self.study else self.profile
+
+    def _readers(self, profile: Profile) -> list[Path]:
+        """The files of the readers of a profile's data sets: named in the profile and in no import."""
+        entries = [*profile.data.train, *profile.data.tests]
         return sorted({self.root / data_set(entry.set).file for entry in entries})
 
     def _methods(self, step: str) -> list[Path]:

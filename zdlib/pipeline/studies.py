@@ -1,0 +1,28 @@
+"""The notebooks of studies: which profile's trainings each one is about. A further study is one line of `STUDIES`.
+
+A study's notebook computes nothing but statistics of scores that its profile's run has left in
+`results/<profile>/per_image`, and git keeps those. So it runs in two places: in its own profile, after the
+trainings; and, in seconds, in every profile that tells the paper, from the committed scores.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+# Notebook → the profile whose committed scores it shows in the reports of other profiles.
+STUDIES: Mapping[str, str] = MappingProxyType(
+    {
+        "09_control_study": "study",
+    }
+)
+GRID = "09_control_study"  # of a profile with a grid of trainings (`study`) that no line above names
+
+
+def notebook_of(profile: str, has_grid: bool) -> str | None:
+    """The notebook of a profile's own study; None if it has none.
+
+    Args:
+        profile: its name.
+        has_grid: whether it has a `study` section.
+    """
+    named = next((notebook for notebook, name in STUDIES.items() if name == profile), None)
+    return named or (GRID if has_grid else None)
