@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from zdlib.errors import ZDError
-from zdlib.files import atomic_path, read_json, sha256, write_bytes, write_csv, write_json, write_text
+from zdlib.files import atomic_path, read_json, sha256, write_bytes, write_csv, write_json, write_text, write_together
 
 
 def test_a_new_file_appears_whole_in_a_new_folder(tmp_path: Path) -> None:
@@ -108,3 +108,31 @@ def test_sha256_of_a_known_text(tmp_path: Path) -> None:
 
 def test_a_message_for_the_user_is_one_line() -> None:
     assert str(ZDError("a.mat:\n   no key\tdepths")) == "a.mat: no key depths"
+
+
+def test_files_that_belong_together_appear_together_or_not_at_all(tmp_path: Path, monkeypatch) -> None:
+    paths = [tmp_path / name for name in ("a", "b", "c")]
+    paths[1].write_text("old")
+    whole, calls = Path.replace, []
+
+    def fails_at_the_last(path: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, "full", str(target))
+        return whole(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fails_at_the_last)
+        with pytest.raises(ZDError, match="cannot be written"):
+            write_together({path: path.name.encode() for path in paths})
+    assert len(calls) == 3
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"b": "old"}
+    write_together({path: path.name.encode() for path in paths})
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "a", "b": "b", "c": "c"}
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ZDError, match="is a device or a pipe"):
+        write_text(tmp_path / "pipe", "x")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)

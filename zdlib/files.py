@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     temporary = None
+    if os.path.exists(target) and not (os.path.isfile(target) or os.path.isdir(target)):
+        raise ZDError(f"{target}: is a device or a pipe, which a file would replace: name a file")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
@@ -59,6 +62,49 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Write `content` atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write several files, of which all appear or none: an error in any leaves every one as it was.
+
+    All are written beside their places first and then renamed, so that only a kill within these few microseconds
+    could part them.
+
+    Raises:
+        ZDError: a folder cannot be written, or the disk is full.
+    """
+    with ExitStack() as stack:
+        before = {path: stack.enter_context(_kept(path)) for path in contents}
+        try:
+            with ExitStack() as writing:
+                for path, content in contents.items():
+                    writing.enter_context(atomic_path(path)).write_bytes(content)
+        except BaseException:
+            for path, kept in before.items():
+                if kept is not None:
+                    os.replace(kept, path)
+                else:
+                    path.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _kept(path: Path) -> Iterator[Path | None]:
+    """A second name for what a file holds now; None where there is no file."""
+    if not os.path.isfile(path):
+        yield None
+        return
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent)
+    except OSError as error:
+        raise ZDError(f"{path}: cannot be written ({error.strerror}): free space or choose another folder") from error
+    with folder:
+        kept = Path(folder.name, path.name)
+        try:
+            os.link(path, kept)
+        except OSError:  # a disk without hard links
+            shutil.copy2(path, kept)
+        yield kept
 
 
 def write_text(path: str | os.PathLike[str], content: str) -> None:

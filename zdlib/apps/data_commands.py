@@ -5,6 +5,7 @@ from pathlib import Path
 
 from zdlib.apps.commands import Commands
 from zdlib.errors import ZDError
+from zdlib.gates.outputs import plan_outputs
 
 
 def add_parser(commands: Commands) -> None:
@@ -64,6 +65,7 @@ def _pack(options: argparse.Namespace) -> None:
         return
     if options.root is None or options.out is None:
         raise ZDError("data pack: name what to pack and where to write it: zdlib data pack NAME ROOT -o FILE")
+    plan_outputs([(options.root, [options.out])])
     reader, source = open_reader(options.name, options.root), options.root
     if isinstance(reader, NYUReader):
         source = reader.path

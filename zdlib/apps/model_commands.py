@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zdlib.apps.commands import Commands
 from zdlib.errors import ZDError
+from zdlib.gates.outputs import plan_outputs
 
 if TYPE_CHECKING:  # timm and torch take seconds to import: `--help` does without
     from zdlib.models.zoe.network import ZoeDepth
@@ -33,6 +34,7 @@ def _convert(options: argparse.Namespace) -> None:
     from zdlib.models.checkpoints import load_checkpoint, save_checkpoint, save_official
     from zdlib.models.factory import load_depth_model
 
+    plan_outputs([(options.source, [options.target])])
     endings = options.source.suffix, options.target.suffix
     if endings == (".safetensors", ".pt"):
         model, _ = load_checkpoint(options.source)

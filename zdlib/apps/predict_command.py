@@ -10,7 +10,8 @@ from PIL import Image
 
 from zdlib.apps.commands import Commands
 from zdlib.errors import ZDError
-from zdlib.files import write_bytes
+from zdlib.files import write_together
+from zdlib.gates.outputs import plan_outputs
 
 
 def add_parser(commands: Commands) -> None:
@@ -57,9 +58,7 @@ def _run(options: argparse.Namespace) -> None:
     from zdlib.models.factory import load_depth_model
 
     paths = _pictures(options.images)
-    stems = [path.stem for path in paths]
-    if len(set(stems)) < len(stems):
-        raise ZDError("two pictures have the same name: predict them into different folders")
+    plan_outputs([(path, _outputs(options.out, path.stem)) for path in paths], [Path(options.weights)])
     model = load_depth_model(options.weights, options.model, options.device)
     if model.convention.kind == "relative":
         raise ZDError(f"{options.weights}: gives relative depth, not metres: take a checkpoint of metric depth")
@@ -89,16 +88,22 @@ def _pictures(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _write(folder: Path, stem: str, depth: np.ndarray) -> None:
+def _outputs(folder: Path, stem: str) -> list[Path]:
     """The three files of one picture."""
+    return [folder / f"{stem}{ending}" for ending in (".npy", ".png", "_preview.png")]
+
+
+def _write(folder: Path, stem: str, depth: np.ndarray) -> None:
+    """Write them, together or not at all."""
     raw = io.BytesIO()
     np.save(raw, depth)
-    write_bytes(folder / f"{stem}.npy", raw.getvalue())
     millimetres = np.clip(np.round(depth * 1000), 0, 65535).astype(np.uint16)
-    for name, picture in ((stem, millimetres), (f"{stem}_preview", _preview(depth))):
+    contents = [raw.getvalue()]
+    for picture in (millimetres, _preview(depth)):
         encoded = io.BytesIO()
         Image.fromarray(picture).save(encoded, "png")
-        write_bytes(folder / f"{name}.png", encoded.getvalue())
+        contents.append(encoded.getvalue())
+    write_together(dict(zip(_outputs(folder, stem), contents, strict=True)))
 
 
 def _preview(depth: np.ndarray) -> np.ndarray:

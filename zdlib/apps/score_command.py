@@ -5,6 +5,7 @@ from pathlib import Path
 
 from zdlib.apps.commands import Commands
 from zdlib.errors import ZDError
+from zdlib.gates.outputs import plan_outputs
 
 
 def add_parser(commands: Commands) -> None:
@@ -36,12 +37,15 @@ def add_parser(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from zdlib.evaluate.prediction_files import open_source
-    from zdlib.evaluate.score import score
+    from zdlib.evaluate.score import FILES, score
     from zdlib.evaluate.truth import find_protocol, open_truth
 
     if not options.gt_scale > 0:
         raise ZDError(f"--gt-scale {options.gt_scale:g}: must be positive")
     protocol, source = find_protocol(options.dataset, options.protocol), open_source(options.pred)
+    if options.out is not None:
+        named = [path for path in (options.gt, options.splits, options.list) if path is not None]
+        plan_outputs([(options.pred, [options.out / name for name in FILES])], named)
     truth = open_truth(
         options.dataset,
         options.gt,

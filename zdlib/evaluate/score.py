@@ -26,6 +26,8 @@ from zdlib.metrics.intervals import interval_table
 from zdlib.metrics.protocols import Protocol
 
 _ENDS = ("value", "low", "high")
+_TABLES = ("depth", "intervals", "per_image", "by_distance", "by_class", "geometry", "planes")
+FILES = (*(f"{table}.csv" for table in _TABLES), "summary.json")  # what `Score.write` may write
 
 
 @dataclass(frozen=True)
