@@ -12,6 +12,7 @@ usage: ./run_all.sh [options]
   --force STEP          run a step again although nothing changed: 03, training or 03_training
   --status              say which steps are stale, and why; run nothing
   --dry-run             say what would run, and how long it would train here (steps are measured); run nothing
+  --pdf                 print the profile's report to results/NAME/report.pdf (needs Chromium or Chrome)
   --test                check the code and run all tests, then the notebooks as tests (profile smoke)
   --test fast           check the code and run the tests that are not slow: what a change should pass first
   --help                this text
@@ -50,6 +51,7 @@ while (($#)); do
             ;;
         --dry-run) arguments+=("$1") && shift ;;
         --status) command=status && shift ;;
+        --pdf) command=pdf && shift ;;
         --test)
             command=test && shift
             if [[ ${1:-} == fast ]]; then fast=yes && shift; fi
@@ -130,4 +132,7 @@ if [[ $command == test ]]; then
     exit
 fi
 
+if [[ $command == pdf ]]; then
+    exec "$python" -m zdlib.paper.page.printing --profile "$profile"
+fi
 exec "$python" -m zdlib.pipeline "$command" --profile "$profile" ${arguments[@]+"${arguments[@]}"}

@@ -122,6 +122,35 @@ def test_tables_and_figures_are_numbered_and_traced(paths: RunPaths) -> None:
     assert {"01_data_prep", "03_training", "table-nyu_depth", "figure-loss", "provenance"} <= found.targets
 
 
+def test_the_page_has_a_front_parts_sections_and_notes(paths: RunPaths) -> None:
+    """The abstract opens the page, studies follow the paper, and what three captions say is said once."""
+    shared = "Weights (SHA-256): abc."
+    frame = pd.DataFrame({"method": ["a"], "delta1": [0.9]})
+    tables = [
+        shown({"text/html": save_table(frame, f"t{i}", paths, caption=f"Table of {i}. {shared}").to_html()})
+        for i in range(3)
+    ]
+    execute(paths, "00_abstract", new_markdown_cell("# Abstract\nWhat it is."))
+    execute(
+        paths, "01_data_prep", new_markdown_cell("# 1 · Data\n\n## 1.1 Two `layouts`"), new_code_cell(outputs=tables)
+    )
+    execute(paths, "09_control_study", new_markdown_cell("# 9 · Study"))
+    execute(paths, "99_conclusion", new_markdown_cell("# Conclusion"))
+    text = page(paths)
+    places = [
+        text.index(part)
+        for part in ("What it is.", "<pre>tiny: says", ">1 · Data <a", ">9 · Study <a", ">Conclusion <a")
+    ]
+    assert places == sorted(places)
+    assert text.index('<p class="part">The paper</p>') < text.index('<p class="part">Studies</p>')
+    assert '<li><a href="#01_data_prep-1-1-two-layouts">1.1 Two layouts</a></li>' in text
+    assert '<h3 id="01_data_prep-1-1-two-layouts">1.1 Two <code>layouts</code>' in text
+    main = text[text.index("<main") :]
+    assert main.count(f"<sup>a</sup> {shared}</p>") == 1
+    assert main.count('<sup><a href="#note-a"') == 3
+    assert Page(text).targets <= Page(text).anchors
+
+
 def test_photographs_are_embedded_smaller(paths: RunPaths) -> None:
     """A grid of pictures near the limit of a figure's bytes takes half of them in the page."""
     buffer = io.BytesIO()

@@ -1,6 +1,6 @@
 """Tables of metrics as text: what columns are called, how values are rounded, which of them is the best, Markdown."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,10 +56,13 @@ _DECIMALS |= dict.fromkeys(("delta1_change", "abs_rel_change", "rmse_change", "d
 _DECIMALS |= dict.fromkeys(("low", "high", "joint low", "joint high", "sd", "detectable Δ of δ1"), 4)
 
 
-def best_cells(frame: pd.DataFrame, compare: Sequence[str] | None) -> np.ndarray:
+def best_cells(
+    frame: pd.DataFrame, compare: Sequence[str] | None, tied: Mapping[str, Sequence[int]] | None = None
+) -> np.ndarray:
     """True where a metric's value is the best of its group of comparable rows (shown as equal counts as equal).
 
-    A group of one row has no best.
+    A group of one row has no best. `tied` names, by metric, the positions of further rows that are marked: those
+    whose paired difference to the best cannot be told from zero.
     """
     best = np.zeros(frame.shape, dtype=bool)
     if compare is None:
@@ -75,6 +78,7 @@ def best_cells(frame: pd.DataFrame, compare: Sequence[str] | None) -> np.ndarray
             if np.count_nonzero(~np.isnan(values[rows])) > 1:
                 top = np.nanmax(values[rows]) if column in HIGHER else np.nanmin(values[rows])
                 best[rows, position] = values[rows] == top
+        best[list((tied or {}).get(str(column), ())), position] = True
     return best
 
 
@@ -98,7 +102,10 @@ def interval_ends_of(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
 
 
 def shown_cells(
-    frame: pd.DataFrame, compare: Sequence[str] | None, hide: Sequence[str]
+    frame: pd.DataFrame,
+    compare: Sequence[str] | None,
+    hide: Sequence[str],
+    tied: Mapping[str, Sequence[int]] | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
     """A table's texts, which of them are bold, and the columns that hold numbers."""
     intervals = interval_ends_of(frame)
@@ -112,14 +119,14 @@ def shown_cells(
             for text, h in zip(texts[column], half.tolist(), strict=True)
         ]
     numeric = [c for c in columns if pd.api.types.is_numeric_dtype(frame[c]) and frame[c].dtype != bool]
-    best = best_cells(frame, compare)[:, frame.columns.isin(columns)]
+    best = best_cells(frame, compare, tied)[:, frame.columns.isin(columns)]
     return pd.DataFrame(texts, columns=columns), best, numeric
 
 
 def markdown(table: dict[str, Any]) -> str:
     """A stored table (`<name>.json`) as GitHub's Markdown, best comparable values in bold, caption below."""
     frame = pd.DataFrame(table["rows"], columns=table["columns"])
-    shown, best, numeric = shown_cells(frame, table["compare"], table["hide"])
+    shown, best, numeric = shown_cells(frame, table["compare"], table["hide"], table.get("tied"))
     lines = ["| " + " | ".join(map(header, shown.columns)) + " |"]
     lines.append("|" + "|".join("---:" if column in numeric else "---" for column in shown.columns) + "|")
     for texts, marks in zip(shown.to_numpy(), best, strict=True):

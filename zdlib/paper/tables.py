@@ -8,7 +8,7 @@ import argparse
 import html
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from pandas.io.formats.style import Styler
 from zdlib.errors import ZDError
 from zdlib.files import read_json, write_csv, write_json, write_text
 from zdlib.metrics.as_text import header, interval_ends_of, markdown, shown_cells
+from zdlib.paper.page.captions import Notes
 from zdlib.paths import RunPaths, repo_root
 
 INTERVAL_NOTE = (
@@ -60,6 +61,7 @@ def save_table(
     caption: str,
     compare: Sequence[str] | None = None,
     hide: Sequence[str] = (),
+    tied: Mapping[str, Sequence[int]] | None = None,
     interval_note: str = INTERVAL_NOTE,
 ) -> Table:
     """Write `results/<profile>/tables/<name>.csv` and `.json`, and give the table to show.
@@ -73,6 +75,8 @@ def save_table(
         compare: columns whose values must be equal for two rows to be comparable; the best value of each metric among
             comparable rows is bold. Empty: all rows are. None: nothing is bold.
         hide: columns that are stored but not shown.
+        tied: metric to positions of rows that are bold as well, because their paired difference to the best cannot be
+            told from zero (`zdlib.paper.evaluations.tied_with_best`).
         interval_note: ends the caption where intervals are shown.
 
     Raises:
@@ -84,16 +88,22 @@ def save_table(
     write_csv(paths.tables / f"{name}.csv", frame)
     rows = [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
     content = {"name": name, "caption": caption, "columns": list(frame.columns), "rows": rows}
-    shown = {"compare": None if compare is None else list(compare), "hide": list(hide)}
+    also_bold = {metric: [int(row) for row in rows] for metric, rows in (tied or {}).items()}
+    shown = {"compare": None if compare is None else list(compare), "hide": list(hide), "tied": also_bold}
     write_json(paths.tables / f"{name}.json", content | shown)
-    return style(frame, name, caption, compare, hide)
+    return style(frame, name, caption, compare, hide, also_bold)
 
 
 def style(
-    frame: pd.DataFrame, name: str, caption: str, compare: Sequence[str] | None = None, hide: Sequence[str] = ()
+    frame: pd.DataFrame,
+    name: str,
+    caption: str,
+    compare: Sequence[str] | None = None,
+    hide: Sequence[str] = (),
+    tied: Mapping[str, Sequence[int]] | None = None,
 ) -> Table:
     """A table as the notebooks show it: caption above, no index, three decimals, best comparable values in bold."""
-    texts, best, numeric = shown_cells(frame, compare, hide)
+    texts, best, numeric = shown_cells(frame, compare, hide, tied)
     styler: Any = Table(texts).hide(axis="index").set_caption(html.escape(caption)).set_uuid(name)
     styler = styler.format(escape="html")
     styler = styler.apply(lambda _: np.where(best, "font-weight: bold", ""), axis=None)
@@ -110,9 +120,16 @@ def style(
 
 
 def readme_block(name: str) -> str:
-    """The tables of one block of the README, from the stored results."""
-    profile, tables = README_BLOCKS[name]
-    return "\n".join(markdown(read_json(RunPaths(profile).tables / f"{table}.json")) for table in tables)
+    """The tables of one block of the README, from the stored results; what two captions say is a footnote."""
+    profile, names = README_BLOCKS[name]
+    tables = [read_json(RunPaths(profile).tables / f"{table}.json") for table in names]
+    notes = Notes.of((table["caption"] for table in tables), shared=2)
+    texts = []
+    for table in tables:
+        caption, letters = notes.split(table["caption"])
+        marks = "".join(f"[^{name}-{letter}]" for letter in letters)
+        texts.append(markdown(table | {"caption": caption}).rstrip().removesuffix("*") + f"*{marks}\n")
+    return "\n".join([*texts, *(f"[^{name}-{letter}]: {text}\n" for letter, text in notes.letters.items())])
 
 
 def refreshed_readme(text: str) -> str:
