@@ -3,7 +3,7 @@
 # ./run_all.sh drives this file (and shows one line per step); plain Snakemake works too:
 #     snakemake --cores 2 --config profile=demo
 #
-# A step is a notebook, a training of the study, or the report. Besides the files named here it depends on its text,
+# A step is a notebook, a training, or the report. Besides the files named here it depends on its text,
 # the library files it imports, their packages and its sections of the profile (`layout.depends`): all by content,
 # not by date. Tables and figures are named in the notebook that saves them (`layout.shown`). `finished(step)` is a
 # step's mark of success; `update` keeps its previous results until then.
@@ -21,7 +21,7 @@ data_prepared = [finished("01_data_prep"), layout.data]
 READS = {
     "01_data_prep": layout.data_sources,
     "02_architecture": layout.weights,
-    "03_training": [data_prepared, layout.weights],
+    "03_training": [data_prepared, layout.weights, trained],
     "04_nyu_eval": [data_prepared, trained],
     "05_ibims_eval": [data_prepared, trained],
     "06_parameter_table": [],
@@ -35,14 +35,13 @@ READS = {
 }
 WRITES = {
     "01_data_prep": layout.materialised,
-    "03_training": trained,
     "04_nyu_eval": per_image(*layout.judged("nyu")),
     "05_ibims_eval": per_image(*layout.judged("ibims")),
     "report": layout.report,
 }
-for step, key in layout.jobs.items():
+for step in layout.jobs:
     READS[step] = [data_prepared, layout.weights]
-    WRITES[step] = [layout.checkpoint(key), per_image(f"study_{key}", f"study_{key}_images")]
+    WRITES[step] = layout.trained(step)
 
 for step in layout.steps:
     if step not in READS:

@@ -17,7 +17,16 @@ import yaml
 from zdlib.pipeline import run
 from zdlib.pipeline.layout import Layout
 
-DOWNSTREAM_OF_3 = ["03_training", "04_nyu_eval", "05_ibims_eval", "07_plots", "08_protocol_audit", "report"]
+DOWNSTREAM_OF_3 = ["03_training", "07_plots", "report"]
+DOWNSTREAM_OF_TRAINING = [
+    "train_distill",
+    "03_training",
+    "04_nyu_eval",
+    "05_ibims_eval",
+    "07_plots",
+    "08_protocol_audit",
+    "report",
+]
 TABLE = "results/tiny/tables/selected_checkpoints.csv"  # an output of 03_training
 
 
@@ -30,8 +39,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "zdlib" / "outer.py").write_text("from zdlib.inner import VALUE\n")
     tiny.write_step(folder, "03_training", tiny.outputs(folder)["03_training"], "from zdlib import outer")
     done = tiny.pipeline(folder, "run")
-    assert "10 of 10 steps to run" in done.stdout
-    assert "[10/10] report done" in done.stdout
+    assert "11 of 11 steps to run" in done.stdout
+    assert "[11/11] report done" in done.stdout
     return folder
 
 
@@ -81,7 +90,7 @@ def test_a_run_leaves_results_and_provenance(restored: Path) -> None:
 def test_a_second_run_has_nothing_to_do(restored: Path) -> None:
     started = time.monotonic()
     done = tiny.pipeline(restored, "run")
-    assert "nothing to do, all 10 steps are up to date" in done.stdout
+    assert "nothing to do, all 11 steps are up to date" in done.stdout
     assert time.monotonic() - started < 15
 
 
@@ -106,7 +115,7 @@ def delete_output(folder: Path) -> None:
     (folder / TABLE).unlink()
 
 
-ALL_BUT_2_AND_6 = ["01_data_prep", *DOWNSTREAM_OF_3]
+ALL_BUT_2_AND_6 = ["01_data_prep", *DOWNSTREAM_OF_TRAINING]
 
 
 @pytest.mark.slow
@@ -115,7 +124,7 @@ ALL_BUT_2_AND_6 = ["01_data_prep", *DOWNSTREAM_OF_3]
     [
         (edit_notebook, "notebooks/06_parameter_table.ipynb changed", ["06_parameter_table", "07_plots", "report"]),
         (edit_library, "zdlib/inner.py changed", DOWNSTREAM_OF_3),
-        (edit_value, "train.epochs: 1 → 2", DOWNSTREAM_OF_3),
+        (edit_value, "train.epochs: 1 → 2", DOWNSTREAM_OF_TRAINING),
         (edit_data, "data/rooms/rooms_n.h5 changed", ALL_BUT_2_AND_6),
         (delete_output, f"{TABLE} is missing", DOWNSTREAM_OF_3),
     ],
@@ -142,12 +151,12 @@ def test_dates_and_outputs_of_a_notebook_change_nothing(checkout: Path) -> None:
 @pytest.mark.slow
 def test_only_what_is_stale_runs(checkout: Path) -> None:
     edit_notebook(checkout)
-    assert "[6/10] 06_parameter_table" not in tiny.pipeline(checkout, "run", "--dry-run").stdout
+    assert "[7/11] 06_parameter_table" not in tiny.pipeline(checkout, "run", "--dry-run").stdout
     done = tiny.pipeline(checkout, "run")
     assert [line for line in done.stdout.splitlines() if line.endswith(" …")] == [
-        "[6/10] 06_parameter_table …",
-        "[7/10] 07_plots …",
-        "[10/10] report …",
+        "[7/11] 06_parameter_table …",
+        "[8/11] 07_plots …",
+        "[11/11] report …",
     ]
     assert stale(checkout) == {}
 
@@ -162,7 +171,7 @@ def test_force_names_a_step_by_number_or_name(checkout: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("forced", "start"), [(["03_training"], "fresh"), (["07_plots"], None)])
+@pytest.mark.parametrize(("forced", "start"), [(["train_distill"], "fresh"), (["07_plots"], None)])
 def test_a_forced_training_is_not_answered_by_a_finished_one(tmp_path, monkeypatch, forced, start) -> None:
     class Recorder(subprocess.Popen):
         pid = 0
@@ -186,9 +195,9 @@ def test_a_failing_cell_is_told_and_leaves_the_previous_results(checkout: Path) 
     make_fail(checkout, "def f():\n    raise ValueError('the sea is dry')\nf()")
     done = tiny.pipeline(checkout, "run", check=False)
     assert done.returncode == 1
-    assert "[3/10] 03_training failed: 03_training.ipynb, cell 4: ValueError: the sea is dry" in done.stdout
+    assert "[4/11] 03_training failed: 03_training.ipynb, cell 4: ValueError: the sea is dry" in done.stdout
     assert "----> 2     raise ValueError('the sea is dry')" in done.stdout
-    assert "[4/10]" not in done.stdout
+    assert "[8/11]" not in done.stdout
     assert "Snakemake" not in done.stdout + done.stderr
     assert {path: (checkout / path).read_bytes() for path in before} == before
     found = stale(checkout)
@@ -199,10 +208,10 @@ def test_a_failing_cell_is_told_and_leaves_the_previous_results(checkout: Path) 
 @pytest.mark.slow
 def test_a_declared_output_must_be_written(checkout: Path) -> None:
     path = checkout / "notebooks" / "03_training.ipynb"
-    path.write_text(path.read_text().replace("distill.safetensors", "other.safetensors"))
+    path.write_text(path.read_text().replace("tables/selected_checkpoints.csv", "tables/other.csv"))
     done = tiny.pipeline(checkout, "run", check=False)
     assert done.returncode == 1
-    assert "03_training: left an old results/tiny/checkpoints/distill.safetensors as it was" in done.stdout
+    assert f"03_training: left an old {TABLE} as it was" in done.stdout
 
 
 @pytest.mark.slow
@@ -232,7 +241,7 @@ def test_an_interrupt_leaves_nothing_half_written(checkout: Path, number: signal
     wait_for(lambda: not alive(kernel))
     if number != signal.SIGKILL:
         assert process.returncode == 130
-        assert "[3/10] 03_training interrupted" in said
+        assert "[4/11] 03_training interrupted" in said
         assert not list((checkout / "results").rglob(".*"))
     assert not (checkout / "results/tiny/tables/half.csv").exists()
     assert list(stale(checkout)) == DOWNSTREAM_OF_3

@@ -29,7 +29,7 @@ from zdlib.data.splits import split_frames
 from zdlib.distributed import join
 from zdlib.errors import ZDError
 from zdlib.paths import resolve
-from zdlib.pipeline.layout import Layout
+from zdlib.pipeline.layout import Layout, profile_of
 from zdlib.pipeline.provenance import hardware
 from zdlib.pipeline.sources import NO_FILE
 from zdlib.recipes import Recipe
@@ -72,20 +72,12 @@ def trainings(profile: Profile) -> dict[str, RunConfig]:
     return {**profile.runs, **({} if profile.study is None else profile.study.jobs())}
 
 
-def profile_of(profile: Profile, key: str) -> Profile:
-    """The profile as one of its trainings has it: for a job of the study, with its arm's values."""
-    if key in profile.runs:
-        return profile.model_copy(update={"runs": {key: profile.runs[key]}})
-    return profile.job(key)
-
-
 def trainings_left(layout: Layout, stale: Sequence[str], forced: Sequence[str]) -> dict[str, RunConfig]:
     """The trainings that a run of these steps would do: those of stale steps, but no finished one that is reused."""
     profile, device = layout.profile, torch.device("cuda" if torch.cuda.is_available() else "cpu")
     machine = {"precision": chosen_precision(profile.train, device), "device": device.type, "processes": 1}
-    fresh = any(step == "03_training" or step in layout.jobs for step in forced)
+    fresh = any(step in layout.jobs for step in forced)
     wanted = {layout.jobs[step] for step in stale if step in layout.jobs}
-    wanted |= set(profile.runs) if "03_training" in stale else set()
     left = {}
     for key in [key for key in trainings(profile) if key in wanted]:
         run, record = trainings(profile)[key], layout.paths.checkpoints / f"{key}_training.json"

@@ -22,7 +22,7 @@ MAX_CHECKSUM_BYTES = 64 * 1024**2  # inputs up to this size count by content, la
 STATE = Path(".snakemake") / "zd"
 FIRST, TRAINING = "01_data_prep", "03_training"
 FRONT = ("00_abstract", "99_conclusion")  # state what the others found
-JOB = "train"  # what the steps that train the study's jobs begin with
+JOB = "train"  # what the steps begin with that train: one a run of the profile, one a job of its study
 # The profile's sections whose values make a step stale.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "00_abstract": ("data", "evaluate", "runs"),
@@ -34,7 +34,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "06_parameter_table": ("model",),
     "07_plots": ("data", "evaluate", "runs"),
     "08_protocol_audit": ("data", "evaluate", "runs"),
-    JOB: ("data", "model", "train", "evaluate"),
+    JOB: ("data", "model", "train"),
     "09_control_study": ("data", "train", "study"),
 }
 
@@ -53,12 +53,15 @@ class Layout:
         self.paths = RunPaths(profile)
         self.python = shlex.quote(sys.executable)
         notebooks = [path.stem for path in sorted((self.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
-        self.jobs = {} if self.profile.study is None else {f"{JOB}_{k}": k for k in self.profile.study.jobs()}
-        self.study = notebook_of(profile, bool(self.jobs))  # the notebook of this profile's own study
+        study = {} if self.profile.study is None else self.profile.study.jobs()
+        self.studied = {f"{JOB}_{key}": key for key in study}
+        self.jobs = {f"{JOB}_{key}": key for key in self.profile.runs} | self.studied
+        self.study = notebook_of(profile, bool(self.studied))  # the notebook of this profile's own study
         self.notebooks = [name for name in notebooks if self._has_place(name)]
-        before = [name for name in self.notebooks if name not in (self.study, *FRONT)]
-        after = [name for name in self.notebooks if name in (self.study, *FRONT)]
-        self.steps = [*before, *self.jobs, *sorted(after, key=FRONT.__contains__), "report"]
+        last = [name for name in self.notebooks if name in (self.study, *FRONT)]
+        before = [name for name in self.notebooks if name not in last and name < TRAINING]
+        after = [name for name in self.notebooks if name not in last and name >= TRAINING]
+        self.steps = [*before, *self.jobs, *after, *sorted(last, key=FRONT.__contains__), "report"]
 
     def _has_place(self, notebook: str) -> bool:
         """Whether a profile runs a notebook.
@@ -96,6 +99,12 @@ class Layout:
         """Weights and training logs of a run."""
         endings = (".safetensors", "_steps.csv", "_validations.csv")
         return [self._local(self.paths.checkpoints / f"{run}{ending}") for ending in endings]
+
+    def trained(self, step: str) -> list[str]:
+        """What a step that trains writes: a checkpoint with its logs, and a job of the study its scores."""
+        key = self.jobs[step]
+        scores = self.per_image(f"study_{key}", f"study_{key}_images") if step in self.studied else []
+        return [*self.checkpoint(key), *scores]
 
     def per_image(self, *names: str) -> list[str]:
         """Per-image metrics."""
@@ -176,9 +185,9 @@ class Layout:
         """What the notebook of a study reads: the scores of its jobs, or those that are committed."""
         if notebook != self.study:
             return self.scores(STUDIES[notebook])
-        marks = [self.finished(step) for step in self.jobs]
+        marks = [self.finished(step) for step in self.studied]
         return marks + [
-            path for key in self.jobs.values() for path in self.per_image(f"study_{key}", f"study_{key}_images")
+            path for key in self.studied.values() for path in self.per_image(f"study_{key}", f"study_{key}_images")
         ]
 
     @property
@@ -197,6 +206,7 @@ class Layout:
         if step not in self.steps:
             return []
         sections = set(SECTIONS.get(JOB if step in self.jobs else step, ()))
+        sections |= {"evaluate"} if step in self.studied else set()
         profile = self._told(step)
         readers = self._readers(profile) if "data" in sections else ()
         sources = [self.source(step), *self._methods(step), *readers]
@@ -214,7 +224,7 @@ class Layout:
     def _told(self, step: str) -> Profile:
         """The profile whose values a step depends on: that of the job, or of the study that its notebook shows."""
         if step in self.jobs:
-            return self.profile.job(self.jobs[step])
+            return profile_of(self.profile, self.jobs[step])
         return load_profile(STUDIES[step]) if step in STUDIES and step != self.study else self.profile
 
     def _readers(self, profile: Profile) -> list[Path]:
@@ -226,7 +236,7 @@ class Layout:
         """The files of what a step that trains trains by: named in the profile and in no import."""
         if step != TRAINING and step not in self.jobs:
             return []
-        runs = self.profile.runs if step == TRAINING else self.profile.job(self.jobs[step]).runs
+        runs = self.profile.runs if step == TRAINING else profile_of(self.profile, self.jobs[step]).runs
         return [self.root / f"zdlib/train/methods/{name}.py" for name in sorted({r.method for r in runs.values()})]
 
     def source(self, step: str) -> Path:
@@ -238,8 +248,14 @@ class Layout:
         if step not in self.steps:
             raise ZDError(f"{step}: no such step: choose one of {', '.join(self.steps)}")
         if step in self.jobs:
-            return self.root / "zdlib/paper/study_job.py"
+            return self.root / ("zdlib/paper/study_job.py" if step in self.studied else "zdlib/train/run.py")
         return self.root / ("zdlib/paper/report.py" if step == "report" else f"notebooks/{step}.ipynb")
+
+    def find_steps(self, name: str) -> list[str]:
+        """Steps to run again by one name: a step's (see `find_step`), and with notebook 03 the runs' trainings."""
+        step = self.find_step(name)
+        trainings = [job for job in self.jobs if job not in self.studied] if step == TRAINING else []
+        return [*trainings, step]
 
     def find_step(self, name: str) -> str:
         """A step by its full name, its number or its name without number.
@@ -254,6 +270,13 @@ class Layout:
 
     def _local(self, path: Path) -> str:
         return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
+
+
+def profile_of(profile: Profile, key: str) -> Profile:
+    """The profile as one of its trainings has it: its run alone; for a job of the study, with its arm's values."""
+    if key in profile.runs:
+        return profile.model_copy(update={"runs": {key: profile.runs[key]}})
+    return profile.job(key)
 
 
 def rule_of(step: str) -> str:

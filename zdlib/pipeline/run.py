@@ -31,8 +31,14 @@ BACKUPS = Path(".snakemake") / "backups"  # where Snakemake keeps what it would 
 
 
 # --------------------------------------------------------------------------------------------------------- running
-def run(profile: str, *, jobs: int = 1, force: Sequence[str] = (), dry_run: bool = False) -> int:
+def run(profile: str, *, jobs: int | None = None, force: Sequence[str] = (), dry_run: bool = False) -> int:
     """Bring every result of a profile up to date; returns the exit status.
+
+    Args:
+        profile: its name.
+        jobs: steps run side by side; None: as many as there are cores, up to 4, or one on a GPU.
+        force: names of steps to run again in any case.
+        dry_run: only say what would run.
 
     Raises:
         ZDError: a bad profile, missing files, an unwritable folder, or another run under way.
@@ -48,7 +54,7 @@ def run(profile: str, *, jobs: int = 1, force: Sequence[str] = (), dry_run: bool
 
             print_forecast(layout.profile, trainings(layout.profile))
         raise
-    forced = [layout.find_step(name) for name in force]
+    forced = [step for name in force for step in layout.find_steps(name)]
     with _only_run(layout) as lock:
         _prepare(layout)
         tasks = plan(layout, forced)
@@ -65,14 +71,22 @@ def run(profile: str, *, jobs: int = 1, force: Sequence[str] = (), dry_run: bool
         started = time.monotonic()
         for task in stale:
             layout.failure(task.step).unlink(missing_ok=True)
-        status = _snakemake(layout, jobs, forced, lock)
+        status = _snakemake(layout, jobs or _default_jobs(), forced, lock)
         _tidy(layout)
         return _closing_words(layout, status, time.monotonic() - started)
 
 
+def _default_jobs() -> int:
+    """Each step takes a core and up to 3 GB; trainings on one GPU would share its memory."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if torch.cuda.is_available() else min(cores, 4)
+
+
 def _forecast(layout: Layout, stale: Sequence[str], forced: Sequence[str]) -> None:
     """Say how long the trainings among these steps will take, if there are any."""
-    if any(step == "03_training" or step in layout.jobs for step in stale):
+    if any(step in layout.jobs for step in stale):
         from zdlib.pipeline.forecast import print_forecast, trainings_left
 
         print_forecast(layout.profile, trainings_left(layout, stale, forced))
@@ -86,9 +100,11 @@ def _snakemake(layout: Layout, jobs: int, forced: Sequence[str], lock: TextIO) -
     if forced:
         command += ["--forcerun", *(rule_of(step) for step in forced)]
     environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
-    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // jobs))
+    # One thread: a step's bytes do not depend on how many run beside it, and threads of several do not wait for one
+    # another. What makes use of the cores are steps side by side.
+    threads = os.environ.get("OMP_NUM_THREADS", "1")
     environment |= {"ZD_PROFILE": layout.profile.name, "ZD_PARALLEL": str(jobs), "ZD_THREADS": threads}
-    if any(step == "03_training" or step in layout.jobs for step in forced):
+    if any(step in layout.jobs for step in forced):
         environment["ZD_TRAIN"] = "fresh"  # or a finished training would be reused
     sys.stdout.flush()
     with open(_log(layout), "w", encoding="utf-8") as log:
@@ -212,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m zdlib.pipeline", description="Run the paper's pipeline.")
     commands = parser.add_subparsers(dest="command", required=True)
     run_parser = commands.add_parser("run", help="bring every result up to date")
-    run_parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="steps run side by side")
+    run_parser.add_argument("--jobs", type=_positive, metavar="N", help="steps run side by side (default: the cores)")
     run_parser.add_argument("--force", action="append", default=[], metavar="STEP", help="run this step again")
     run_parser.add_argument("--dry-run", action="store_true", help="say what would run, and how long it would train")
     status_parser = commands.add_parser("status", help="say what is stale, and why")

@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -117,18 +118,18 @@ def _compute(layout: Layout, step: str) -> None:
     if threads := os.environ.get("ZD_THREADS"):
         # Snakemake gives every rule's libraries one thread; steps share the machine's cores instead.
         os.environ |= {f"{library}_NUM_THREADS": threads for library in ("OMP", "MKL", "OPENBLAS")}
+    from zdlib.pipeline.notebook import LiveOutput, run_notebook
+
+    prefix = f"{step}: " if os.environ.get("ZD_PARALLEL", "1") != "1" else ""
     if step == "report":
         from zdlib.paper.report import write_report
 
         write_report(layout.profile, layout.root / layout.report)
     elif step in layout.jobs:
-        from zdlib.paper.study_job import run_job
-
-        run_job(layout.profile, layout.jobs[step], layout.paths)
+        with redirect_stderr(LiveOutput(sys.stdout, prefix)):  # type: ignore[type-var]  # progress bars write there
+            _train(layout, step)
     else:
-        from zdlib.pipeline.notebook import LiveOutput, run_notebook
-
-        prefix = f"{step}: " if os.environ.get("ZD_PARALLEL", "1") != "1" else ""
+        os.environ.pop("ZD_TRAIN", None)  # what is trained again is so in the steps that train
         run_notebook(
             layout.source(step),
             layout.root / layout.executed(step),
@@ -137,6 +138,17 @@ def _compute(layout: Layout, step: str) -> None:
             figures=layout.paths.figures,
             live=(LiveOutput(sys.stdout, prefix), LiveOutput(sys.stdout, prefix)),
         )
+
+
+def _train(layout: Layout, step: str) -> None:
+    if step in layout.studied:
+        from zdlib.paper.study_job import run_job
+
+        run_job(layout.profile, layout.jobs[step], layout.paths)
+    else:
+        from zdlib.train.run import train
+
+        print(train(layout.profile, layout.jobs[step], layout.paths))
 
 
 def _check_results(layout: Layout, step: str, writes: Sequence[str], started: float) -> None:

@@ -10,17 +10,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
-from zdlib.config import ModelConfig, Profile, RunConfig, TrainConfig
+from zdlib.config import Frozen, ModelConfig, Profile, RunConfig, TrainConfig
 from zdlib.errors import ZDError
 from zdlib.models.depth_model import DepthModel
 from zdlib.train.split import RunFrames
 
+Chosen = TypeVar("Chosen", bound=Frozen)
 Batch = dict[str, Tensor]
 # A network in a training step: precision, memory layout and processes are seen to.
 Network = Callable[..., Any]
@@ -155,6 +157,20 @@ class Method(Protocol):
 
     def save(self, path: Path, network: Any, info: dict[str, Any]) -> None:
         """Write the weights as a checkpoint."""
+
+
+def check_options(kind: type[Chosen], run: RunConfig) -> Chosen:
+    """A run's options as what its method takes.
+
+    Raises:
+        ZDError: an option that the method has not, or a bad value.
+    """
+    try:
+        return kind.model_validate(run.options)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where, names = ".".join(map(str, first["loc"])), ", ".join(kind.model_fields) or "none"
+        raise ZDError(f"runs: options.{where}: {first['msg']}: {run.method} has {names}") from error
 
 
 def method_file(name: str) -> Path:

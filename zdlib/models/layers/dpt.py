@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from zdlib.geometry import resize
+from zdlib.models.layers.pixels import Pixels
 from zdlib.models.layers.tiling import resized_convolution
 
 
@@ -18,12 +19,14 @@ class DecoderFeatures(NamedTuple):
         fine: (b, 32, H, W) the map that `rel_depth` is a linear function of.
         bottleneck: (b, c, H/32, W/32).
         fused: (b, c, H/16, W/16), (b, c, H/8, W/8), (b, c, H/4, W/4), (b, c, H/2, W/2).
+        pixels: those that `rel_depth` and `fine` were computed at; None: at all.
     """
 
     rel_depth: Float[Tensor, "b 1 h w"]
     fine: Float[Tensor, "b 32 h w"]
     bottleneck: Float[Tensor, "b c h32 w32"]
     fused: list[Tensor]
+    pixels: Pixels | None = None
 
 
 class ResidualUnit(nn.Module):
@@ -75,16 +78,19 @@ class DPTDecoder(nn.Module):
         self.out_fine = nn.Conv2d(channels // 2, 32, 3, padding=1)
         self.out_depth = nn.Conv2d(32, 1, 1)
 
-    def forward(self, levels: list[Tensor]) -> DecoderFeatures:
-        """`levels`: (b, c_i, H/s, W/s) for s = 4, 8, 16, 32."""
+    def forward(self, levels: list[Tensor], pixels: Pixels | None = None) -> DecoderFeatures:
+        """`levels`: (b, c_i, H/s, W/s) for s = 4, 8, 16, 32; `pixels`: where the finest maps are wanted."""
         l1, l2, l3, l4 = (reduce(level) for reduce, level in zip(self.reduce, levels, strict=True))
         r4 = self.fuse[3](l4, None, l3.shape[2:])  # b c H/16 W/16
         r3 = self.fuse[2](r4, l3, l2.shape[2:])  # b c H/8 W/8
         r2 = self.fuse[1](r3, l2, l1.shape[2:])  # b c H/4 W/4
         r1 = self.fuse[0](r2, l1, _double(l1))  # b c H/2 W/2
         half = self.out_half(r1)  # b c/2 H/2 W/2
-        fine = resized_convolution(self.out_fine, half, _double(half))  # b 32 H W
-        return DecoderFeatures(F.relu(self.out_depth(fine)), fine, l4, [r4, r3, r2, r1])
+        if pixels is None:
+            fine = resized_convolution(self.out_fine, half, _double(half))  # b 32 H W
+        else:
+            fine = F.relu(pixels.of_convolved(resize(half, pixels.size), self.out_fine))
+        return DecoderFeatures(F.relu(self.out_depth(fine)), fine, l4, [r4, r3, r2, r1], pixels)
 
 
 def _double(x: Tensor) -> tuple[int, int]:

@@ -33,6 +33,10 @@ class UNetHead(nn.Module):
         initialize_head(self.classifier)
 
     def forward(self, features: DecoderFeatures) -> Float[Tensor, "b 14 h w"]:
-        """Logits at network resolution."""
-        maps = [features.fine, *reversed(features.fused), features.bottleneck]
-        return self.classifier(self.decoder([m.detach() for m in maps] if self.detach else maps))
+        """Logits at network resolution, at the pixels that the finest maps were computed at."""
+        pixels = features.pixels
+        # The first entry gives the last block its size, and nothing else.
+        finest = features.fine if pixels is None else features.fine.new_zeros(()).expand(1, 1, *pixels.size)
+        maps = [finest, *reversed(features.fused), features.bottleneck]
+        decoded = self.decoder([m.detach() for m in maps] if self.detach else maps)
+        return self.classifier(decoded) if pixels is None else pixels.of_convolved(decoded, self.classifier[0])

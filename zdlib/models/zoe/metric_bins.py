@@ -143,6 +143,8 @@ class MetricBins(nn.Module):
     def _depth(self, x: Tensor, fine: list[Tensor], features: DecoderFeatures, route: Route) -> HeadOutput:
         """Bins, then at every pixel their mean under the predicted distribution."""
         centres, coarse = self.bins(x, features.fused, route)
+        if features.pixels is not None:
+            centres, coarse = features.pixels.of_resized(centres), features.pixels.of_resized(coarse)
         parts = bands(x, max(coarse.shape[1], centres.shape[1]), fine[0].shape[2:])
         depth = in_bands(parts, lambda rows: (self._mean_bin(fine, coarse, centres, route, rows),))[0]
         return HeadOutput(depth, centres, None)

@@ -10,6 +10,7 @@ from zdlib.errors import ZDError
 from zdlib.geometry import resize
 from zdlib.models.encoders.timm import build_encoder
 from zdlib.models.layers.dpt import DPTDecoder
+from zdlib.models.layers.pixels import Pixels
 from zdlib.models.layers.unet import UNetHead
 from zdlib.models.zoe.architecture import Architecture
 from zdlib.models.zoe.metric_bins import MetricBins
@@ -25,6 +26,7 @@ class ZoeOutput:
         segmentation: class logits; None unless the U-Net was built and ran.
         bin_centres: of the finest level; None for the naive head.
         domain_logits: the router's; None for a model of one domain.
+        pixels: those that were computed; None: all.
     """
 
     metric_depth: Float[Tensor, "b 1 h w"]
@@ -32,6 +34,7 @@ class ZoeOutput:
     segmentation: Float[Tensor, "b 14 h w"] | None = None
     bin_centres: Float[Tensor, "b k h2 w2"] | None = None
     domain_logits: Float[Tensor, "b d"] | None = None
+    pixels: Pixels | None = None
 
 
 def network_size(image: tuple[int, ...], target: tuple[int, int], keep_aspect_ratio: bool) -> tuple[int, int]:
@@ -72,6 +75,7 @@ class ZoeDepth(nn.Module):
         images: Float[Tensor, "b 3 h w"],
         segmentation: bool | None = None,
         domains: Int[Tensor, " b"] | None = None,
+        stride: int = 1,
     ) -> ZoeOutput:
         """Predict from RGB images in [0, 1], of any size.
 
@@ -79,6 +83,8 @@ class ZoeDepth(nn.Module):
             images: resized to the network's size and normalised here.
             segmentation: run the U-Net; None means in training mode only.
             domains: each image's, as an index into the architecture's; None leaves it to the router.
+            stride: above 1, every output but `bin_centres` has only every n-th row and column, from a place drawn
+                from the global generator: for losses.
 
         Raises:
             ZDError: `segmentation` of a model that was built without it; no `domains` where they must be labelled.
@@ -86,15 +92,18 @@ class ZoeDepth(nn.Module):
         if segmentation and self.unet is None:
             raise ZDError("this model has no segmentation head: build or load it with segmentation=True")
         run_unet = self.training if segmentation is None else segmentation
-        features = self.decoder(self.levels(images))
+        pixels = None if stride == 1 else Pixels.draw(self._network_size(images), stride)
+        features = self.decoder(self.levels(images), pixels)
         depth, centres, domain_logits = self.head(features, domains)
         logits = self.unet(features) if self.unet is not None and run_unet else None
-        return ZoeOutput(depth, features.rel_depth, logits, centres, domain_logits)
+        return ZoeOutput(depth, features.rel_depth, logits, centres, domain_logits, pixels)
 
     def levels(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """The encoder's maps (b, c_i, H/s, W/s), s = 4, 8, 16, 32, of the images at the network's size H × W."""
-        size = network_size(images.shape[2:], self.config.input_size, self.config.keep_aspect_ratio)
-        return self.encoder((resize(images, size) - 0.5) / 0.5)  # in [-1, 1]
+        return self.encoder((resize(images, self._network_size(images)) - 0.5) / 0.5)  # in [-1, 1]
+
+    def _network_size(self, images: Float[Tensor, "b 3 h w"]) -> tuple[int, int]:
+        return network_size(images.shape[2:], self.config.input_size, self.config.keep_aspect_ratio)
 
     def train(self, mode: bool = True) -> "ZoeDepth":
         """Training mode for all but the encoder's batch normalisation, which keeps its pre-trained statistics.

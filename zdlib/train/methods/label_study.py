@@ -20,23 +20,24 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from pydantic import Field, ValidationError
+from pydantic import Field
 from torch import Tensor
 
-from zdlib.config import Frozen, ModelConfig, RunConfig, TrainConfig
+from zdlib.config import ModelConfig, RunConfig, TrainConfig
 from zdlib.data.sample import Reader, Sample
 from zdlib.distributed import processes, rank
 from zdlib.errors import ZDError
 from zdlib.models.layers.dpt import DecoderFeatures
 from zdlib.models.zoe.guided import hide_labels
 from zdlib.models.zoe.network import ZoeDepth
-from zdlib.train.method import Batch, Feed, Items, Watch
+from zdlib.train.method import Batch, Feed, Items, Watch, check_options
+from zdlib.train.methods.zoe_distill import Options as ZoeDistillOptions
 from zdlib.train.methods.zoe_distill import ZoeDistill
 from zdlib.train.split import RunFrames
 from zdlib.train.training_set import Batches, TrainingSet
 
 
-class Options(Frozen):
+class Options(ZoeDistillOptions):
     """What a run of this method may set."""
 
     labels: Literal["true", "shuffled"] = "true"
@@ -48,18 +49,15 @@ class LabelStudy(ZoeDistill):
     """See `zdlib.train.method.Method`."""
 
     def __init__(self, model: ModelConfig, train: TrainConfig, run: RunConfig):
-        super().__init__(model, train, run.model_copy(update={"options": {}}))
-        try:
-            self._options = Options.model_validate(run.options)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise ZDError(f"runs: options of label_study: {first['loc'][0]}: {first['msg']}: correct it") from error
+        shared = {key: value for key, value in run.options.items() if key in ZoeDistillOptions.model_fields}
+        super().__init__(model, train, run.model_copy(update={"options": shared}))
+        self._treatment = check_options(Options, run)
 
     def feed(self, frames: RunFrames, order: torch.Generator) -> Feed:
         """Zoe-Distill's, of the share of scenes and with the labels that the options ask for."""
         chosen = self._scenes_of_the_share(frames)
         reader: Reader = frames.reader
-        if self._options.labels == "shuffled":
+        if self._treatment.labels == "shuffled":
             reader = Relabelled(reader, shuffled(chosen, self._run.seed))
         kind = LabelledPictures if self._model.label_input else TrainingSet
         items = kind(reader, chosen, self._recipe, augment=True, seed=self._run.seed)
@@ -83,7 +81,7 @@ class LabelStudy(ZoeDistill):
     ) -> dict[str, float]:
         """Zoe-Distill's metrics, and with `report_gradients` those of `gradients`."""
         scores = super().validate(network, items, device, watch)
-        if not self._options.report_gradients or not self._run.segments:
+        if not self._treatment.report_gradients or not self._run.segments:
             return scores
         batch = torch.utils.data.default_collate([items[i] for i in range(min(8, len(items)))])
         return scores | self.gradients(network, {key: value.to(device) for key, value in batch.items()})
@@ -116,17 +114,17 @@ class LabelStudy(ZoeDistill):
 
     def info(self) -> dict[str, Any]:
         """Zoe-Distill's, and the options."""
-        return super().info() | {"options": self._options.model_dump()}
+        return super().info() | {"options": self._treatment.model_dump()}
 
     def _scenes_of_the_share(self, frames: RunFrames) -> Int64[np.ndarray, " k"]:
         numbers = frames.roles.train
-        if self._options.share == 1:
+        if self._treatment.share == 1:
             return numbers
         scenes = getattr(frames.reader, "scenes", None)
         names = np.array([scenes[i] if scenes else str(i) for i in numbers])
         unique = list(dict.fromkeys(names.tolist()))
         drawn = np.random.default_rng([self._run.seed, 2]).permutation(len(unique))
-        kept = {unique[i] for i in drawn[: max(1, round(self._options.share * len(unique)))]}
+        kept = {unique[i] for i in drawn[: max(1, round(self._treatment.share * len(unique)))]}
         return numbers[[name in kept for name in names]]
 
 

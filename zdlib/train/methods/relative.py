@@ -13,12 +13,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float32
-from pydantic import Field, ValidationError
+from pydantic import Field
 from torch import Tensor
 
 from zdlib.config import Frozen, ModelConfig, RunConfig, TrainConfig
 from zdlib.distributed import processes, rank
-from zdlib.errors import ZDError
 from zdlib.geometry import resize
 from zdlib.losses.relative import affine_invariant_loss, gradient_matching_loss, standardise
 from zdlib.metrics.relative import aligned_depth
@@ -27,7 +26,7 @@ from zdlib.models.depth_model import Convention, Inference
 from zdlib.models.factory import build_model
 from zdlib.models.zoe.depth_model import ZoeDepthModel
 from zdlib.models.zoe.network import ZoeDepth
-from zdlib.train.method import Batch, Feed, Items, Network, Selection, Watch
+from zdlib.train.method import Batch, Feed, Items, Network, Selection, Watch, check_options
 from zdlib.train.split import RunFrames
 from zdlib.train.step import adamw_one_cycle, grey_image, prepare_network
 from zdlib.train.training_set import Batches, TrainingSet
@@ -52,12 +51,7 @@ class Relative:
     selection: ClassVar[Selection] = Selection("abs_rel", "aligned AbsRel")
 
     def __init__(self, model: ModelConfig, train: TrainConfig, run: RunConfig):
-        try:
-            self._options = Options.model_validate(run.options)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where, known = ".".join(map(str, first["loc"])), ", ".join(Options.model_fields)
-            raise ZDError(f"runs: options.{where}: {first['msg']}: relative has {known}") from error
+        self._options = check_options(Options, run)
         self._model, self._train, self._run, self._recipe = model, train, run, run.settings
 
     def feed(self, frames: RunFrames, order: torch.Generator) -> Feed:

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float32
+from pydantic import Field
 from torch import Tensor
 
-from zdlib.config import ModelConfig, RunConfig, TrainConfig
+from zdlib.config import Frozen, ModelConfig, RunConfig, TrainConfig
 from zdlib.distributed import processes, rank
 from zdlib.errors import ZDError
 from zdlib.geometry import resize
@@ -22,11 +23,21 @@ from zdlib.models.depth_model import Convention, Inference
 from zdlib.models.factory import build_model
 from zdlib.models.zoe.depth_model import ZoeDepthModel
 from zdlib.models.zoe.network import ZoeDepth
-from zdlib.train.method import Batch, Feed, Items, Network, Selection, Watch
+from zdlib.train.method import Batch, Feed, Items, Network, Selection, Watch, check_options
 from zdlib.train.split import RunFrames
 from zdlib.train.step import adamw_one_cycle, grey_image, prepare_network
 from zdlib.train.training_set import Batches, TrainingSet
 from zdlib.train.validation import validate
+
+
+class Options(Frozen):
+    """What a run of this method may set.
+
+    Attributes:
+        loss_stride: the losses look at every n-th row and column only, from a place drawn anew for every step.
+    """
+
+    loss_stride: int = Field(default=1, ge=1, le=8)
 
 
 class ZoeDistill:
@@ -35,9 +46,8 @@ class ZoeDistill:
     selection: ClassVar[Selection] = Selection("abs_rel", "AbsRel")
 
     def __init__(self, model: ModelConfig, train: TrainConfig, run: RunConfig):
-        if run.options:
-            raise ZDError(f"runs: options {', '.join(run.options)}: zoe_distill has none: remove them")
         self._model, self._train, self._run = model, train, run
+        self._options = check_options(Options, run)
         self._recipe = run.settings
         self._criterion = ZoeDistillLoss(self._recipe, run.seg_weight)
 
@@ -84,7 +94,9 @@ class ZoeDistill:
 
     def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
         """`total`, `silog`, and `dice` and `focal` unless the run is a control."""
-        out = network(batch["image"])
+        out = network(batch["image"], stride=self._options.loss_stride)
+        if out.pixels is not None:
+            batch = batch | {key: out.pixels.nearest(batch[key]) for key in ("depth", "mask", "labels")}
         # The losses take logarithms of small differences: always in full precision.
         logits = None if out.segmentation is None else out.segmentation.float()
         return self._criterion(out.metric_depth.float(), logits, batch)
