@@ -10,6 +10,7 @@ from zdlib.metrics.depth import METRICS
 from zdlib.metrics.intervals import (
     bootstrap_groups,
     bootstrap_mean,
+    bootstrap_ratio,
     bootstrap_segmentation,
     compare,
     interval_table,
@@ -211,3 +212,22 @@ def test_sign_flips_are_drawn_where_there_are_many():
     exact = np.mean(np.array(sums) >= abs(values.sum()) - 1e-12)
     assert sign_flip_test(values, rng()) == pytest.approx(exact, abs=0.02)
     assert sign_flip_test(values, rng()) == sign_flip_test(values, rng()) != sign_flip_test(values, rng(1))
+
+
+def test_the_ratio_of_two_means():
+    rng = np.random.default_rng(0)
+    first, second = rng.uniform(2, 4, 400), rng.uniform(1, 2, 300)
+    found = bootstrap_ratio(first, second, (None, None), rng)
+    assert found.value == pytest.approx(first.mean() / second.mean())
+    # The delta method's standard error, for means of independent samples.
+    spread = found.value * np.sqrt(first.var() / first.mean() ** 2 / 400 + second.var() / second.mean() ** 2 / 300)
+    assert (found.high - found.low) / (2 * 1.96) == pytest.approx(spread, rel=0.1)
+    assert (found.images, found.clusters) == (700, 700)
+
+
+def test_one_scene_has_no_interval_of_a_ratio():
+    found = bootstrap_ratio(
+        np.array([1.0, 2.0]), np.array([1.0, 1.5]), (["a", "a"], ["b", "c"]), np.random.default_rng(0)
+    )
+    assert found.value == pytest.approx(1.2)
+    assert np.isnan(found.low)

@@ -9,12 +9,15 @@ import pytest
 import torch
 from tiny_evaluations import COUNT, TEST
 
+from zdlib.config import RunConfig
 from zdlib.data.sample import Sample
 from zdlib.errors import ZDError
 from zdlib.evaluate.judge import evaluate_depth, summarise
 from zdlib.metrics import protocols
 from zdlib.metrics.depth import METRICS, pooled_metrics
+from zdlib.models.checkpoints import save_checkpoint
 from zdlib.models.depth_model import Inference, border, with_border
+from zdlib.models.factory import build_model
 from zdlib.paper import evaluations, protocol_audit
 from zdlib.paths import RunPaths
 
@@ -24,14 +27,29 @@ IBIMS_PATH = protocol_audit.path_ways("ibims/zoedepth", protocol_audit.IBIMS_STE
 
 @pytest.fixture(scope="module")
 def evaluated(made):
-    """The profile of test_study, with notebook 04's results."""
-    evaluations.nyu_study(*made)
-    return made
+    """The profile of test_study with a third run, and notebook 04's results.
+
+    The third has seen half of the test frames, and one of the two frames of the last fifth.
+    """
+    profile, paths = made
+    run = RunConfig(title="as published", recipe="published")
+    profile = profile.model_copy(update={"runs": {**profile.runs, "published": run}})
+    torch.manual_seed(7)
+    model = build_model(profile.model, segmentation=True)
+    info = {"train_frames": [0, 1, 2, 3, 4, 5], "selection_frames": [9]}
+    save_checkpoint(paths.checkpoints / "published.safetensors", model, profile.model, info)
+    evaluations.nyu_study(profile, paths)
+    return profile, paths
 
 
 @pytest.fixture(scope="module")
-def audit(evaluated):
-    return protocol_audit.nyu_audit(*evaluated, "distill")
+def path(evaluated):
+    return protocol_audit.nyu_path(*evaluated, "published")
+
+
+@pytest.fixture(scope="module")
+def changes(evaluated):
+    return protocol_audit.nyu_excursions(*evaluated, "distill")
 
 
 # ------------------------------------------------------------------------------------------------------- protocols
@@ -78,11 +96,11 @@ def test_excursions_start_from_the_standard(flip, label):
 
 # ------------------------------------------------------------------------------------------------------- on frames
 @pytest.mark.slow
-def test_bars_are_differences_of_evaluated_numbers_and_add_up(audit):
-    table = protocol_audit.path_table(audit.path, METRICS)
+def test_bars_are_differences_of_evaluated_numbers_and_add_up(path):
+    table = protocol_audit.path_table(path, METRICS)
     assert table["change"].tolist()[1:] == [step.label for step in protocol_audit.NYU_STEPS]
     for metric in METRICS:
-        values = [point.values()[metric] for point in audit.path]
+        values = [point.values()[metric] for point in path]
         assert table[metric].tolist() == values
         bars = table[f"{metric}_change"].to_numpy()
         assert np.isnan(bars[0])
@@ -91,18 +109,28 @@ def test_bars_are_differences_of_evaluated_numbers_and_add_up(audit):
 
 
 @pytest.mark.slow
-def test_the_ends_are_what_notebook_04_measured(audit, evaluated):
+def test_frames_that_were_trained_on_count_at_the_end_alone(path, evaluated):
     profile, paths = evaluated
+    assert [point.per_image["frame"].tolist() for point in path] == [[6, 7]] * 4 + [[8]] + [list(range(COUNT))]
+    assert protocol_audit.path_table(path)["trained_on"].tolist() == [0, 0, 0, 0, 0, 70]
+    stored = evaluations.load_per_image(paths, "nyu/standard", "published").set_index("frame")
+    assert path[0].values()["abs_rel"] == pytest.approx(stored.loc[[6, 7], "abs_rel"].mean(), rel=1e-5)
     rows = evaluations.nyu_study(profile, paths).depth.set_index(["protocol", "method"])
-    for point, name in (
-        (audit.path[0], "nyu/standard"),
-        (audit.path[4], "nyu/published-291"),
-        (audit.path[-1], "nyu/published"),
-    ):
-        for metric in METRICS:
-            assert point.values()[metric] == pytest.approx(rows.loc[(name, "distilled"), metric], rel=1e-5)
-    assert [len(point.per_image) for point in audit.path] == [4, 4, 4, 4, 2, COUNT]
-    assert protocol_audit.path_table(audit.path)["trained_on"].tolist() == [0, 0, 0, 0, 100, 60]
+    for metric in METRICS:
+        assert path[-1].values()[metric] == pytest.approx(rows.loc[("nyu/published", "as published"), metric], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_a_network_that_has_seen_them_all_has_no_path(evaluated):
+    with pytest.raises(ZDError, match="distilled: has seen all frames of nyu/published-291"):
+        protocol_audit.nyu_path(*evaluated, "distill")
+
+
+def test_which_runs_are_audited(evaluated):
+    profile, _ = evaluated
+    assert protocol_audit.audited_runs(profile) == ("published", "distill")
+    alone = profile.model_copy(update={"runs": {"control": profile.runs["control"]}})
+    assert protocol_audit.audited_runs(alone) == ("control", "control")
 
 
 @pytest.mark.slow
@@ -116,14 +144,14 @@ def test_an_evaluation_in_bfloat16_is_audited_in_bfloat16(evaluated):
     try:
         evaluations.nyu_study(half, paths)
         stored = evaluations.load_per_image(paths, start, "distill")["abs_rel"].to_numpy()
-        found = protocol_audit.nyu_audit(half, paths, "distill").path[0].per_image["abs_rel"].to_numpy()
+        found = protocol_audit.nyu_excursions(half, paths, "distill")[0].per_image["abs_rel"].to_numpy()
         assert np.abs(found - stored).max() < 0.2 * np.abs(exact - stored).max()
     finally:
         evaluations.nyu_study(profile, paths)
 
 
 @pytest.mark.slow
-def test_points_agree_with_the_papers_evaluation(audit, evaluated):
+def test_points_agree_with_the_papers_evaluation(changes, evaluated):
     """Frame by frame judging gives what `evaluate_depth` gives, for every way on the test frames."""
     profile, paths = evaluated
     data, run = evaluations.open_nyu(profile), evaluations.load_run(profile, "distill", paths)
@@ -132,7 +160,7 @@ def test_points_agree_with_the_papers_evaluation(audit, evaluated):
         flip: dict(zip(TEST, run.model.predict(images, Inference(flip=flip)), strict=True)) for flip in (False, True)
     }
     checked = 0
-    for point in (*audit.path, *audit.excursions):
+    for point in changes:
         way = point.way
         if way.protocol.frames != "official_test" or way.prediction == "padded":
             continue
@@ -141,17 +169,15 @@ def test_points_agree_with_the_papers_evaluation(audit, evaluated):
         summary = pooled_metrics(expected) if way.pooled else summarise(expected)
         assert point.values()["rmse"] == pytest.approx(summary["rmse"], rel=1e-4)
         checked += 1
-    assert checked == 4 + 7
+    assert checked == 1 + 7
 
 
 @pytest.mark.slow
-def test_excursions_and_their_intervals(audit):
-    table = protocol_audit.excursion_table(audit.path[0], audit.excursions, np.random.default_rng(0)).set_index(
-        "change"
-    )
-    path = protocol_audit.path_table(audit.path).set_index("change")
+def test_excursions_and_their_intervals(changes):
+    table = protocol_audit.excursion_table(changes[0], changes[1:], np.random.default_rng(0)).set_index("change")
     first = "in-painted ground truth"
-    assert table.loc[first, "delta1_change"] == path.loc[first, "delta1_change"]  # the same step, alone and first
+    before, after = (point.values()["delta1"] for point in changes[:2])
+    assert table.loc[first, "delta1_change"] == after - before
     assert (
         table.loc[first, "abs_rel_change_low"]
         <= table.loc[first, "abs_rel_change"]
@@ -173,7 +199,7 @@ def test_tables_of_other_weights_are_refused(evaluated, tmp_path, monkeypatch):
         table["abs_rel"] *= 1.01
         table.to_csv(path, index=False)
         with pytest.raises(ZDError, match="of another checkpoint"):
-            protocol_audit.nyu_audit(profile, paths, "distill")
+            protocol_audit.nyu_excursions(profile, paths, "distill")
     finally:
         path.write_bytes(kept)
     with pytest.raises(ZDError, match="run notebook 04 first"):
@@ -183,11 +209,10 @@ def test_tables_of_other_weights_are_refused(evaluated, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_ibims(evaluated):
     profile, paths = evaluated
-    found = protocol_audit.ibims_audit(profile, paths, "distill")
+    counted = protocol_audit.ibims_path(profile, paths, "distill")
     rows = evaluations.ibims_study(profile, paths).depth.set_index(["protocol", "method"])
-    for point, name in ((found.path[0], "ibims/zoedepth"), (found.path[-1], "ibims/published")):
+    for point, name in ((counted[0], "ibims/zoedepth"), (counted[-1], "ibims/published")):
         assert point.values()["abs_rel"] == pytest.approx(rows.loc[(name, "distilled"), "abs_rel"], rel=1e-6)
-    assert found.excursions == []
 
 
 # ------------------------------------------------------------------------------------------------------- the pieces
@@ -202,10 +227,10 @@ def test_the_border_is_cut_off_again():
 
 
 @pytest.mark.slow
-def test_the_mixture_of_seen_and_unseen(audit):
-    parts = protocol_audit.seen_and_unseen(audit.path[-1].per_image).set_index("frames")
+def test_the_mixture_of_seen_and_unseen(path):
+    parts = protocol_audit.seen_and_unseen(path[-1].per_image).set_index("frames")
     weights = parts["share"] / 100
-    assert parts["images"].tolist() == [6, 4, COUNT]
+    assert parts["images"].tolist() == [7, 3, COUNT]
     for metric in protocol_audit.SHOWN:
         mixed = sum(weights[part] * parts.loc[part, metric] for part in ("shaped the weights", "never seen"))
         assert mixed == pytest.approx(parts.loc["all", metric], rel=1e-12)
@@ -214,6 +239,18 @@ def test_the_mixture_of_seen_and_unseen(audit):
 def test_error_ratios():
     parts = pd.DataFrame({"frames": ["shaped the weights", "never seen"], "delta1": [0.9, 0.8], "rmse": [0.2, 0.5]})
     assert protocol_audit.error_ratios(parts, ("delta1", "rmse")) == pytest.approx({"delta1": 2.0, "rmse": 2.5})
+
+
+def test_a_ratio_of_errors_gives_back_the_truth_where_it_is_the_networks_own():
+    """As many frames seen as in the original's split: the identity then holds exactly."""
+    table = pd.DataFrame(
+        {"pixels": 1, "scene": "", "trained_on": [1] * 1158 + [0] * 291, "delta1": [0.98] * 1158 + [0.9] * 291}
+    )
+    rows = protocol_audit.ratio_table({"a": table}, table["delta1"].mean(), 0.9, np.random.default_rng(0))
+    assert rows.loc[0, "ratio"] == pytest.approx(5.0)
+    assert rows.loc[0, "implied"] == pytest.approx(0.9)
+    nothing_unseen = table.assign(trained_on=1)
+    assert protocol_audit.ratio_table({"a": nothing_unseen}, 0.9, 0.9, np.random.default_rng(0)).empty
 
 
 def test_corners_not_aligned_is_a_property_of_the_protocol():

@@ -168,8 +168,9 @@ def test_finished_trainings_are_not_left_unless_forced(folder, monkeypatch):
     paths.checkpoints.mkdir(parents=True)
     mark_finished(paths.checkpoints / "control_training.json", identity(alone, "control", machine), [])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert list(trainings_left(layout, ["03_training"], [])) == ["distill", "published"]
-    assert list(trainings_left(layout, ["03_training"], ["03_training"])) == ["control", "distill", "published"]
+    steps = [*layout.jobs, "03_training"]
+    assert list(trainings_left(layout, steps, [])) == ["distill", "published"]
+    assert list(trainings_left(layout, steps, layout.find_steps("training"))) == ["control", "distill", "published"]
     assert list(trainings_left(layout, ["07_plots"], [])) == []
 
 

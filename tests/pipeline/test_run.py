@@ -16,6 +16,7 @@ import yaml
 
 from zdlib.pipeline import run
 from zdlib.pipeline.layout import Layout
+from zdlib.pipeline.step import BEGUN, Ending
 
 DOWNSTREAM_OF_3 = ["03_training", "07_plots", "report"]
 DOWNSTREAM_OF_TRAINING = [
@@ -251,6 +252,21 @@ def test_an_interrupt_leaves_nothing_half_written(checkout: Path, number: signal
     assert tiny.pipeline(checkout, "run", check=False).returncode == 1
     assert {path: (checkout / path).read_bytes() for path in before} == before
     assert not list((checkout / "results").rglob(".*"))
+
+
+@pytest.mark.slow
+def test_what_an_interrupted_training_had_before_does_not_replace_a_newer_one(checkout: Path, monkeypatch) -> None:
+    monkeypatch.setenv("ZD_ROOT", str(checkout))
+    layout = Layout("tiny")
+    weights = "results/tiny/checkpoints/distill.safetensors"
+    for step, path in (("train_distill", weights), ("03_training", TABLE)):
+        (checkout / run.BACKUPS / path).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / run.BACKUPS / path).write_text("before")
+        (checkout / path).write_text("after")
+        Ending(BEGUN, (path,)).write(layout, step)
+    run._tidy(layout)
+    assert (checkout / weights).read_text() == "after"
+    assert (checkout / TABLE).read_text() == "before"
 
 
 def wait_for(condition, seconds: float = 60) -> None:

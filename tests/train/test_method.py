@@ -164,7 +164,7 @@ def test_a_run_s_identity_has_its_own_method_and_no_other(folder):
         ("runs.midas.method=../x", "runs.midas.method: "),
         ("runs.midas.options={trims: 0.1}", "runs: options.trims: Extra inputs .*: relative has gradient_weight, trim"),
         ("runs.midas.options={trim: 1}", "runs: options.trim: Input should be less than 1"),
-        ("runs.distill.options={trim: 0.1}", "runs: options trim: zoe_distill has none: remove them"),
+        ("runs.distill.options={trim: 0.1}", "runs: options.trim: Extra inputs .*: zoe_distill has loss_stride"),
     ],
 )
 def test_what_is_no_method_or_option_is_named(folder, change, message):

@@ -81,6 +81,38 @@ def bootstrap_mean(
     return _interval(float(values.mean()), (times @ sums) / (times @ counts), len(values), len(counts), level)
 
 
+def bootstrap_ratio(
+    first: Float64[np.ndarray, " n"],
+    second: Float64[np.ndarray, " m"],
+    clusters: tuple[Sequence[str] | None, Sequence[str] | None],
+    rng: np.random.Generator,
+    level: float = 0.95,
+) -> Interval:
+    """Interval of the ratio of two means over different images, `mean(first) / mean(second)`.
+
+    The clusters of the two are drawn independently of each other.
+
+    Args:
+        first: one value per image, finite.
+        second: likewise, of other images; its mean is not 0.
+        clusters: the scene of each image, for both; None or "" takes an image for a cluster of its own.
+        rng: where resamples are drawn from.
+        level: coverage aimed at.
+    """
+    means, counts = [], []
+    for values, names in zip((first, second), clusters, strict=True):
+        member = _members(names, len(values))
+        times = _resample(int(member.max()) + 1, rng)
+        means.append((times @ np.bincount(member, values)) / (times @ np.bincount(member)))
+        counts.append(times.shape[1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        resampled = means[0] / means[1]
+    # A single cluster on either side says nothing about that side's spread.
+    clusters_in_all = sum(counts) if min(counts) > 1 else 1
+    ratio = float(first.mean() / second.mean())
+    return _interval(ratio, resampled, len(first) + len(second), clusters_in_all, level)
+
+
 def bootstrap_segmentation(
     matrices: Int64[np.ndarray, "n 14 14"],
     clusters: Sequence[str] | None,

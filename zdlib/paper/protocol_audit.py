@@ -8,7 +8,7 @@ what was changed before it: the excursions show the path's changes alone, too.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -22,10 +22,11 @@ from zdlib.errors import ZDError
 from zdlib.evaluate.judge import DepthMap, DepthMaps, FrameNumbers, image_row, prediction_of, summarise
 from zdlib.metrics import protocols
 from zdlib.metrics.depth import HIGHER_IS_BETTER, METRICS, pooled_metrics
-from zdlib.metrics.intervals import paired_difference
+from zdlib.metrics.intervals import bootstrap_ratio, paired_difference
 from zdlib.metrics.protocols import Protocol
 from zdlib.models.depth_model import Precision, border
 from zdlib.paper.evaluations import load_per_image
+from zdlib.paper.original import implied_by_ratio
 from zdlib.paper.trained_runs import TrainedRun, inference, load_run, open_nyu, predict_run
 from zdlib.paths import RunPaths, resolve
 
@@ -54,12 +55,14 @@ class Way:
         protocol: what is compared with what.
         prediction: what is predicted; `usual` is what the profile's `evaluate` section asks.
         pooled: metrics over the pixels of all images together, where the usual table averages the images' metrics.
+        unseen: only frames count that did not shape the weights.
     """
 
     label: str
     protocol: Protocol
     prediction: Prediction = "usual"
     pooled: bool = False
+    unseen: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,19 +78,6 @@ class Counted:
             return pooled_metrics(self.per_image)
         means = summarise(self.per_image)
         return {metric: means[metric] for metric in METRICS}
-
-
-@dataclass(frozen=True)
-class Audit:
-    """A data set's audit.
-
-    Attributes:
-        path: from the first protocol to the last; neighbours differ in one change.
-        excursions: single changes from the first.
-    """
-
-    path: list[Counted]
-    excursions: list[Counted]
 
 
 NYU_STEPS = (
@@ -127,11 +117,19 @@ def take(protocol: Protocol, step: Step) -> Protocol:
     return _named(replace(protocol, **changed), f"{protocol.name}, {step.label}")
 
 
-def path_ways(start: str, steps: Sequence[Step]) -> list[Way]:
-    """The start and, change by change, every way of counting up to the end of the path."""
-    ways = [Way(start, protocols.get(start))]
-    for step in steps:
-        ways.append(Way(step.label, take(ways[-1].protocol, step)))
+def path_ways(start: str, steps: Sequence[Step], unseen_until_last: bool = False) -> list[Way]:
+    """The start and, change by change, every way of counting up to the end of the path.
+
+    Args:
+        start: a protocol's name.
+        steps: the changes.
+        unseen_until_last: whether frames that shaped the weights count at the end of the path alone. Otherwise a
+            change of frames mixes two things: other frames, and frames that the network knows.
+    """
+    ways = [Way(start, protocols.get(start), unseen=unseen_until_last)]
+    for number, step in enumerate(steps, start=1):
+        unseen = unseen_until_last and number < len(steps)
+        ways.append(Way(step.label, take(ways[-1].protocol, step), unseen=unseen))
     return ways
 
 
@@ -157,36 +155,63 @@ def excursion_ways(start: str, steps: Sequence[Step], flip: bool) -> list[Way]:
     ]
 
 
-def nyu_audit(profile: Profile, paths: RunPaths, key: str) -> Audit:
-    """A run's way from `nyu/standard` to `nyu/published`, and the excursions from the former.
+def audited_runs(profile: Profile) -> tuple[str, str]:
+    """The runs that the audit looks at: the one trained as the original was, and the first with the corrected recipe.
+
+    A profile without either has its first run in that place.
+    """
+    first = next(iter(profile.runs))
+    segmenting = {key: run.recipe for key, run in reversed(profile.runs.items()) if run.segments}
+    by_recipe = {recipe: key for key, recipe in segmenting.items()}
+    return by_recipe.get("published", first), by_recipe.get("corrected", first)
+
+
+def nyu_path(profile: Profile, paths: RunPaths, key: str) -> list[Counted]:
+    """A run's way from `nyu/standard` on frames that it has never seen to `nyu/published` on all frames.
 
     The official test frames are predicted and judged here; other frames were judged by notebook 04, whose per-image
     tables are read.
 
     Raises:
-        ZDError: the data, the checkpoint or notebook 04's tables are missing or unreadable, or these tables are of
-            another checkpoint.
+        ZDError: the data, the checkpoint or notebook 04's tables are missing or unreadable, these tables are of
+            another checkpoint, or the network has seen every test frame.
     """
-    data, run = open_nyu(profile), load_run(profile, key, paths)
-    path = path_ways("nyu/standard", NYU_STEPS)
+    return _nyu_counted(profile, paths, key, path_ways("nyu/standard", NYU_STEPS, unseen_until_last=True))
+
+
+def nyu_excursions(profile: Profile, paths: RunPaths, key: str) -> list[Counted]:
+    """`nyu/standard` and the single changes from it, as `nyu_path` judges them.
+
+    Raises:
+        ZDError: as there.
+    """
     # The last step has no table of its own under the start's pixels, so it is not among the excursions.
-    excursions = excursion_ways("nyu/standard", NYU_STEPS[:-1], profile.evaluate.flip)
-    start = path[0].protocol
+    changes = excursion_ways("nyu/standard", NYU_STEPS[:-1], profile.evaluate.flip)
+    return _nyu_counted(profile, paths, key, [Way("nyu/standard", protocols.get("nyu/standard")), *changes])
+
+
+def _nyu_counted(profile: Profile, paths: RunPaths, key: str, ways: Sequence[Way]) -> list[Counted]:
+    data, run, start = open_nyu(profile), load_run(profile, key, paths), ways[0].protocol
     test = data.frames(start).tolist()
-    ours = list(dict.fromkeys(way for way in (*path, *excursions) if way.protocol.frames == start.frames))
-    maps = predictions(run, [data.readers["raw"][i].image for i in test], test, profile)
+    ours = [way for way in ways if way.protocol.frames == start.frames]
+    kinds = list(dict.fromkeys(way.prediction for way in ours))
+    maps = predictions(run, [data.readers["raw"][i].image for i in test], test, profile, kinds)
     tables = dict(zip(ours, judge(ours, maps, data.readers, test, run.seen), strict=True))
     rounding = _ROUNDING[profile.evaluate.precision]
-    _check_same_weights(tables[path[0]], load_per_image(paths, start.name, key), paths, rounding)
+    _check_same_weights(tables[ways[0]], load_per_image(paths, start.name, key), paths, rounding)
+    counted = []
+    for way in ways:
+        table = tables[way] if way in tables else load_per_image(paths, way.protocol.name, key)
+        if way.unseen:
+            table = table[~table["trained_on"].astype(bool)].reset_index(drop=True)
+        if not len(table):
+            raise ZDError(f"{run.title}: has seen all frames of {way.protocol.name}: train on fewer")
+        counted.append(Counted(way, table))
+    return counted
 
-    def counted(way: Way) -> Counted:
-        return Counted(way, tables[way] if way in tables else load_per_image(paths, way.protocol.name, key))
 
-    return Audit([counted(way) for way in path], [counted(way) for way in excursions])
-
-
-def ibims_audit(profile: Profile, paths: RunPaths, key: str) -> Audit:
-    """A run's way from `ibims/zoedepth` to `ibims/published`; without excursions.
+def ibims_path(profile: Profile, paths: RunPaths, key: str) -> list[Counted]:
+    """A run's way from `ibims/zoedepth` to `ibims/published`.
 
     Raises:
         ZDError: the data or the checkpoint is missing or unreadable.
@@ -196,13 +221,17 @@ def ibims_audit(profile: Profile, paths: RunPaths, key: str) -> Audit:
     path = path_ways("ibims/zoedepth", IBIMS_STEPS)
     maps = {"usual": predict_run(run, reader, frames, profile)}
     tables = judge(path, maps, {"only": reader}, frames, ())
-    return Audit([Counted(way, table) for way, table in zip(path, tables, strict=True)], [])
+    return [Counted(way, table) for way, table in zip(path, tables, strict=True)]
 
 
 def predictions(
-    run: TrainedRun, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], frames: Sequence[int], profile: Profile
+    run: TrainedRun,
+    images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+    frames: Sequence[int],
+    profile: Profile,
+    kinds: Sequence[Prediction] = get_args(Prediction),
 ) -> dict[str, DepthMaps]:
-    """Metres by frame number, for each kind of `Prediction`, from three passes over the images.
+    """Metres by frame number, for each kind of `Prediction`, from at most three passes over the images.
 
     `padded` is that of the image surrounded by its reflection as in ZoeDepth's `infer`, border included.
     """
@@ -211,13 +240,14 @@ def predictions(
     straight = list(run.model.predict(images, once))
     mirrored = run.model.predict([np.ascontiguousarray(image[:, ::-1]) for image in images], once)
     averaged = [(a + b[:, ::-1]) / np.float32(2) for a, b in zip(straight, mirrored, strict=True)]
-    kinds = {
+    made: dict[str, list[DepthMap]] = {
         "without flip": straight,
         "with flip": averaged,
         "usual": averaged if profile.evaluate.flip else straight,
-        "padded": list(run.model.predict(images, replace(usual, pad=True))),
     }
-    return {kind: dict(zip(frames, maps, strict=True)) for kind, maps in kinds.items()}
+    if "padded" in kinds:
+        made["padded"] = list(run.model.predict(images, replace(usual, pad=True)))
+    return {kind: dict(zip(frames, made[kind], strict=True)) for kind in kinds}
 
 
 def without_border(depth: DepthMap, size: tuple[int, ...]) -> Float32[np.ndarray, "h w"]:
@@ -329,6 +359,48 @@ def error_ratios(parts: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> dict[st
     rows = parts.set_index("frames")
     errors = {metric: 1 - rows[metric] if metric in HIGHER_IS_BETTER else rows[metric] for metric in metrics}
     return {metric: float(error["never seen"] / error["shaped the weights"]) for metric, error in errors.items()}
+
+
+def ratio_table(
+    per_image: Mapping[str, pd.DataFrame], mean: float, truth: float, rng: np.random.Generator
+) -> pd.DataFrame:
+    """How well a network's δ1 on unseen frames can be told from its mean over all frames and another's ratio of errors.
+
+    Args:
+        per_image: by network, its table under `nyu/published`; networks that have seen all frames or none are left out.
+        mean: δ1 of the network in question over all frames.
+        truth: its δ1 on the frames that it has not seen.
+        rng: where resamples are drawn from.
+
+    Returns:
+        One row a network: `method`, `ratio` of 1 − δ1 on unseen frames to that on seen ones with its 95 % interval over
+        scenes (`ratio_low`, `ratio_high`), what it makes of `mean` for the unseen frames of the original's split
+        (`implied`, `implied_low`, `implied_high`), and the `truth`.
+    """
+    rows = []
+    for method, table in per_image.items():
+        counted = table[table["pixels"] > 0]
+        seen = counted["trained_on"].astype(bool)
+        if seen.all() or not seen.any():
+            continue
+        unseen_part, seen_part = counted[~seen], counted[seen]
+        errors = [1 - part["delta1"].to_numpy(np.float64) for part in (unseen_part, seen_part)]
+        scenes = unseen_part["scene"].tolist(), seen_part["scene"].tolist()
+        ratio = bootstrap_ratio(errors[0], errors[1], scenes, rng)
+        ends = {"": ratio.value, "_low": ratio.low, "_high": ratio.high}
+        implied = {end: 1 - implied_by_ratio(1 - mean, value)[1] for end, value in ends.items()}
+        rows.append(
+            {
+                "method": method,
+                **{f"ratio{end}": value for end, value in ends.items()},
+                # The larger the ratio, the lower the implied value.
+                "implied": implied[""],
+                "implied_low": implied["_high"],
+                "implied_high": implied["_low"],
+                "truth": truth,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def _images(point: Counted) -> dict[str, Any]:

@@ -197,9 +197,10 @@ def _tidy(layout: Layout) -> None:
     """Undo what a step that was interrupted or killed has left: new versions of some of its outputs, temporary files.
 
     Snakemake restores outputs after errors only. It copies them before the step begins; a copy is whole where the step
-    has left a mark. Temporary files are called `.name.random.suffix`.
+    has left a mark. A training's files need none of that: they are written when it has ended, and what is there may be
+    newer than the copy, from `zdlib train`. Temporary files are called `.name.random.suffix`.
     """
-    for step in layout.steps:
+    for step in [step for step in layout.steps if step not in layout.jobs]:
         ending = Ending.read(layout, step)
         for name in ending.writes if ending else ():
             kept = layout.root / BACKUPS / name.lstrip("/")
