@@ -118,7 +118,7 @@ class PlainZoeDepth(nn.Module):
         return levels
 
     def _depth(self, features: DecoderFeatures) -> Tensor:
-        rel, fine, bottleneck, fused = features
+        rel, fine, bottleneck, fused, _ = features
         head, config = self.model.head, self.model.config
         x = head.conv(bottleneck)
         centres = F.softplus(head.seed_bins[0](x))
