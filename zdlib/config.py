@@ -32,6 +32,18 @@ class EmbeddedConfig(Frozen):
     ibims_limit: Positive | None = None
 
 
+class StreetsConfig(Frozen):
+    """The embedded road scenes: what is written in KITTI's, Cityscapes' and Virtual KITTI 2's own layouts.
+
+    `root` gets `kitti/`, `cityscapes/` and `vkitti2/`; notebook 01 writes them, and `zdlib train` and `zdlib evaluate`
+    if nobody has.
+    """
+
+    source: Path = Path("data/streets")
+    root: str
+    clips: Positive | None = None  # of each part of Streets-K, and frames of Streets-V; None = all
+
+
 class SplitConfig(Frozen):
     """Which frames of a data set are held out; the others train. Exactly one key; see `zdlib.data.splits`."""
 
@@ -91,6 +103,23 @@ class FolderConfig(SetConfig):
     metres_per_unit: float = Field(default=0.001, gt=0)  # of the 16-bit depth maps
 
 
+class KittiRawConfig(SetConfig):
+    """KITTI's raw recordings, or drives in their layout: see `zdlib.data.sets.kitti_raw`."""
+
+    set: Literal["kitti_raw"]
+    list_file: str | None = None  # `DAY/DRIVE index l` per line; default: every frame that has a depth
+    depth: Literal["improved", "velodyne", "velodyne_forward", "none"] | None = (
+        None  # default: the protocol's, or improved
+    )
+
+
+class CityscapesConfig(SetConfig):
+    """Cityscapes, or pictures in its layout: see `zdlib.data.sets.cityscapes`."""
+
+    set: Literal["cityscapes"]
+    part: Literal["train", "val", "test"] = "val"
+
+
 class BenchmarkConfig(SetConfig):
     """A published data set with one layout and no choices."""
 
@@ -100,11 +129,10 @@ class BenchmarkConfig(SetConfig):
     ]  # fmt: skip
 
 
-DataSetConfig = Annotated[NYUConfig | FolderConfig | BenchmarkConfig, Field(discriminator="set")]
+AnySet = NYUConfig | FolderConfig | KittiRawConfig | CityscapesConfig | BenchmarkConfig
+DataSetConfig = Annotated[AnySet, Field(discriminator="set")]
 _SETS: dict[str, type[SetConfig]] = {
-    key: kind
-    for kind in (NYUConfig, FolderConfig, BenchmarkConfig)
-    for key in get_args(kind.model_fields["set"].annotation)
+    key: kind for kind in get_args(AnySet) for key in get_args(kind.model_fields["set"].annotation)
 }
 
 
@@ -114,6 +142,7 @@ class DataConfig(Frozen):
     train: tuple[DataSetConfig, ...] = ()
     tests: tuple[DataSetConfig, ...] = ()
     embedded: EmbeddedConfig | None = None
+    streets: StreetsConfig | None = None
 
     @model_validator(mode="after")
     def _keys_have_their_place(self) -> "DataConfig":
@@ -133,7 +162,7 @@ class DataConfig(Frozen):
         """Whether a data set of this key is named."""
         return any(entry.set == key for entry in (*self.tests, *self.train))
 
-    def entry(self, key: str) -> NYUConfig | FolderConfig | BenchmarkConfig:
+    def entry(self, key: str) -> AnySet:
         """The first data set of this key, among the tests and then among those that train.
 
         Raises:
@@ -290,6 +319,16 @@ class Profile(Frozen):
     runs: dict[str, RunConfig] = {}
     evaluate: EvalConfig = EvalConfig()
     study: StudyConfig | None = None
+
+    @model_validator(mode="after")
+    def _segments_nyu_classes(self) -> "Profile":
+        labelled = next((entry.title for entry in self.data.train if entry.set == "cityscapes"), None)
+        for key, run in self.runs.items():
+            if labelled is not None and run.segments:
+                raise ValueError(
+                    f"runs: {key}: segments NYU's classes, {labelled} has Cityscapes': set its seg_weight to 0"
+                )
+        return self
 
     @model_validator(mode="after")
     def _arms_change_what_there_is(self) -> "Profile":

@@ -48,6 +48,7 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from zdlib.config import load_profile
+    from zdlib.data.streets.export import prepare
     from zdlib.evaluate.by_profile import gains, open_benchmarks, row
     from zdlib.files import write_csv
     from zdlib.models.depth_model import Inference
@@ -67,6 +68,8 @@ def run(options: argparse.Namespace) -> None:
     weights = {trained.title: paths.checkpoints / f"{options.run_name}.safetensors"}
     if before is not None:
         weights = {f"before ({before.name})": before, **weights}
+    if profile.data.streets is not None:
+        prepare(profile.data.streets)
     benchmarks = open_benchmarks(profile)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     models = {title: load_depth_model(path, device=device) for title, path in weights.items()}

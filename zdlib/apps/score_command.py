@@ -27,7 +27,7 @@ def add_parser(commands: Commands) -> None:
     score.add_argument("--scale", type=float, metavar="UNITS", help="stored units a metre; 1000 for PNG in millimetres")
     score.add_argument("--first", type=int, choices=[0, 1], default=0, help="number of NYU's first frame in file names")
     score.add_argument("--splits", type=Path, help="nyu: another splits.mat than the one beside the .mat")
-    score.add_argument("--list", type=Path, help="folder: text file of 'image depth' lines")
+    score.add_argument("--list", type=Path, help="folder: text file of 'image depth' lines; kitti_raw: of frames")
     score.add_argument("--gt-scale", type=float, default=1000.0, metavar="UNITS", help="folder: units a metre (1000)")
     score.add_argument("--method", help="the row's name (default: the predictions' folder)")
     score.add_argument("--trained-on", choices=["official", "contiguous", "none"], help="nyu: split that trained it")
@@ -52,6 +52,7 @@ def _run(options: argparse.Namespace) -> None:
         splits=options.splits,
         list_file=options.list,
         metres_per_unit=1 / options.gt_scale,
+        kitti_depth=protocol.kitti_depth,
     )
     found = score(
         truth,

@@ -41,7 +41,8 @@ def add_parser(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from zdlib.config import load_profile
-    from zdlib.distributed import is_first, leave
+    from zdlib.data.streets.export import prepare
+    from zdlib.distributed import is_first, join, leave, wait
     from zdlib.paths import RunPaths
     from zdlib.train.run import train
 
@@ -49,6 +50,10 @@ def _run(options: argparse.Namespace) -> None:
     if options.changes and options.out is None:
         raise ZDError(f"--set: results/{profile.name} belongs to the profile as it is: name another folder with --out")
     try:
+        join()
+        if is_first() and profile.data.streets is not None:
+            prepare(profile.data.streets)
+        wait()
         result = train(profile, options.run_name, RunPaths(options.out or profile.name), options.start)
         if is_first():
             print(result)

@@ -11,12 +11,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from zdlib.config import BenchmarkConfig, FolderConfig, NYUConfig
+from zdlib.config import AnySet, CityscapesConfig, FolderConfig, KittiRawConfig
 from zdlib.data.sample import Frames
 from zdlib.errors import ZDError, named_in_profile
 from zdlib.paths import resolve
 
 Depth = Literal["raw", "inpainted"]
+KittiDepth = Literal["improved", "velodyne", "velodyne_forward", "none"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ class Options:
         argument: what the user named the copy by; for messages.
         complete: refuse at once if a file is missing; else when its frame is read.
         depth: which of NYU's two.
-        list_file: pairs of image and depth of a folder, one per line; None = pair by name.
+        kitti_depth: which of KITTI's ground truths.
+        part: of Cityscapes: `train`, `val` or `test`.
+        list_file: of a folder, pairs of image and depth, one per line (None = pair by name); of KITTI's recordings, its
+            frames (None = all).
         image_folder, depth_folder: of a folder, whose files are paired by stem.
         metres_per_unit: of a folder's depth maps.
     """
@@ -35,6 +39,8 @@ class Options:
     argument: str = "ROOT"
     complete: bool = True
     depth: Depth = "raw"
+    kitti_depth: KittiDepth = "improved"
+    part: str = "val"
     list_file: Path | None = None
     image_folder: str = "rgb"
     depth_folder: str = "depth"
@@ -51,6 +57,7 @@ class DataSet:
         frames: how many frames a full copy has; several where there is a choice, none where any number is right.
         reader: `module:class`; the class is called with the root and the options that it takes.
         source: where to get a copy.
+        judged_as: other data sets whose protocols apply to it.
         takes: the fields of `Options` that the reader has a use for.
         fixed: further arguments of the reader.
     """
@@ -60,6 +67,7 @@ class DataSet:
     frames: tuple[int, ...]
     reader: str
     source: str
+    judged_as: tuple[str, ...] = ()
     takes: tuple[str, ...] = ("complete",)
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
@@ -142,12 +150,31 @@ READERS: dict[str, DataSet] = {
         f"{_SETS}.kitti:KittiReader",
         "https://www.cvlibs.net/datasets/kitti: the raw drives and data_depth_annotated; ZoeDepth's list of frames",
     ),
+    "kitti_raw": DataSet(
+        "KITTI, raw recordings",
+        "kitti/eigen-697",
+        (),
+        f"{_SETS}.kitti_raw:KittiRawReader",
+        "https://www.cvlibs.net/datasets/kitti: the raw drives with their calibrations, and data_depth_annotated",
+        judged_as=("kitti", "streets"),
+        takes=("list_file", "kitti_depth", "complete"),
+    ),
+    "cityscapes": DataSet(
+        "Cityscapes, finely labelled part",
+        "cityscapes/sgdepth",
+        (2975, 500, 1525),
+        f"{_SETS}.cityscapes:CityscapesReader",
+        "https://www.cityscapes-dataset.com: leftImg8bit, gtFine, disparity and camera, _trainvaltest.zip each",
+        judged_as=("streets",),
+        takes=("part", "complete"),
+    ),
     "vkitti2": DataSet(
         "Virtual KITTI 2, camera 0 (1701 frames with ZoeDepth's test.txt)",
         "vkitti2/zoedepth",
         (1701, 21260),
         f"{_SETS}.vkitti2:VirtualKittiReader",
         "the Virtual KITTI 2 page of Naver Labs Europe: vkitti_2.0.3_rgb.tar and vkitti_2.0.3_depth.tar",
+        judged_as=("streets",),
     ),
     "ddad": DataSet(
         "DDAD, validation part",
@@ -206,7 +233,7 @@ def open_reader(name: str, root: Path, options: Options = Options()) -> Frames[A
     return data_set(name).open(Path(root), options)
 
 
-def open_entry(entry: NYUConfig | FolderConfig | BenchmarkConfig, depth: Depth = "raw") -> Frames[Any]:
+def open_entry(entry: AnySet, depth: Depth = "raw") -> Frames[Any]:
     """The reader of a data set that a profile names.
 
     Args:
@@ -224,4 +251,9 @@ def open_entry(entry: NYUConfig | FolderConfig | BenchmarkConfig, depth: Depth =
             depth_folder=entry.depth_folder,
             metres_per_unit=entry.metres_per_unit,
         )
+    if isinstance(entry, KittiRawConfig):
+        listed = None if entry.list_file is None else resolve(entry.list_file)
+        options = Options(list_file=listed, kitti_depth=entry.depth or "improved")
+    if isinstance(entry, CityscapesConfig):
+        options = Options(part=entry.part)
     return open_reader(entry.set, resolve(entry.root), options)

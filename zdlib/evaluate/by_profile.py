@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zdlib.config import DataSetConfig, NYUConfig, Profile
+from zdlib.config import DataSetConfig, KittiRawConfig, NYUConfig, Profile
 from zdlib.data.registry import open_entry
 from zdlib.data.sample import Frames
 from zdlib.data.sets.nyu import contiguous_split, mat_file
 from zdlib.data.splits import has_scenes, split_frames
+from zdlib.errors import ZDError
 from zdlib.evaluate.judge import Images, Readers, evaluate_depth, summarise
 from zdlib.evaluate.truth import find_protocol
 from zdlib.evaluate.viewed import ViewedReader
@@ -90,10 +91,20 @@ def _open_benchmark(entry: DataSetConfig, place: str) -> Benchmark:
         official = split_frames(raw, entry.split, mat_file(resolve(entry.root)))
         frames = protocol.select(len(raw), official.test, contiguous_split(len(raw)).test)
         return Benchmark(entry, protocol, {"raw": raw, "inpainted": inpainted}, frames.tolist())
-    reader = open_entry(entry)
+    reader = open_entry(_with_depth_of(entry, protocol, place) if isinstance(entry, KittiRawConfig) else entry)
     chosen = range(len(reader)) if entry.split is None else split_frames(reader, entry.split).test.tolist()
     shown = ViewedReader(reader, protocol) if protocol.kitti_benchmark else reader
     return Benchmark(entry, protocol, shown, list(chosen))
+
+
+def _with_depth_of(entry: KittiRawConfig, protocol: Protocol, place: str) -> KittiRawConfig:
+    """KITTI's recordings with the ground truth that the protocol means."""
+    wanted = protocol.kitti_depth
+    if wanted is None or entry.depth == wanted:
+        return entry
+    if entry.depth is not None:
+        raise ZDError(f"{place}: {protocol.name} judges by {wanted} depth, the entry names {entry.depth}: leave it out")
+    return entry.model_copy(update={"depth": wanted})
 
 
 def row(benchmark: Benchmark, method: str, per_image: pd.DataFrame) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from zdlib.data.registry import Options, data_set, open_reader
+from zdlib.data.registry import KittiDepth, Options, data_set, open_reader
 from zdlib.data.sets.nyu import NYUReader, Splits, contiguous_split, mat_file, read_splits
 from zdlib.data.splits import split_frames
 from zdlib.errors import ZDError
@@ -74,6 +74,7 @@ def open_truth(
     splits: Path | None = None,
     list_file: Path | None = None,
     metres_per_unit: float = 0.001,
+    kitti_depth: KittiDepth | None = None,
 ) -> Truth:
     """Open a data set's ground truth.
 
@@ -82,8 +83,9 @@ def open_truth(
         gt: where it is; None looks into `$ZD_DATA` (nyu and ibims).
         splits: NYU's `splits.mat`; None takes the one beside the `.mat`, else, for the 1449 frames of NYU, the official
             split that this library holds.
-        list_file: of a folder: pairs of image and depth, one a line.
+        list_file: of a folder: pairs of image and depth, one a line; of KITTI's recordings: the frames.
         metres_per_unit: of a folder's depth maps.
+        kitti_depth: of KITTI's recordings, which truth; None: the annotated one.
 
     Raises:
         ZDError: no such data set, or it is not there or not readable.
@@ -92,7 +94,9 @@ def open_truth(
         return _open_nyu(_located(gt, "nyu_depth_v2_labeled.mat"), splits)
     data_set(dataset)  # a wrong name comes before a missing folder
     gt = _located(gt, "ibims1" if dataset == "ibims" else "")
-    options = Options(argument=_GT, list_file=list_file, metres_per_unit=metres_per_unit)
+    options = Options(
+        argument=_GT, list_file=list_file, metres_per_unit=metres_per_unit, kitti_depth=kitti_depth or "improved"
+    )
     reader = open_reader(dataset, gt, options)
     data = gt.resolve().name if dataset == "folder" else _called(dataset, len(reader))
     return Truth(dataset, reader, reader.names, data, lambda frame: reader[frame].depth.shape)
@@ -149,6 +153,6 @@ def find_protocol(dataset: str, name: str | None, argument: str = "--protocol") 
         return replace(rules, name=f"folder/{name.replace('/', '-')}", frames="all", depth_source="only")
     name = name or data_set(dataset).protocol
     protocol = protocols.get(name if "/" in name else f"{dataset}/{name}")
-    if protocol.dataset != dataset:
+    if protocol.dataset not in (dataset, *data_set(dataset).judged_as):
         raise ZDError(f"{argument} {name}: is not a protocol of {dataset}: see zdlib/metrics/protocols.py")
     return protocol

@@ -7,7 +7,7 @@ and what is done to a prediction first. Two protocols never share a column of a 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,17 +16,21 @@ from jaxtyping import Bool, Float, Float32, Int64
 from zdlib import geometry
 from zdlib.data.sample import Sample
 from zdlib.errors import ZDError
+from zdlib.metrics.relative import aligned_depth
 
-Crop = Literal["none", "eigen", "eigen_kitti", "garg"]
+Crop = Literal["none", "eigen", "eigen_kitti", "garg", "sgdepth"]
+Alignment = Literal["none", "median", "inverse"]
 Frames = Literal["all", "official_test", "contiguous_test"]
 
 # Rows and columns, half open, as shares of the height and width they were given for. Eigen's indoor crop is 45:471,
-# 41:601 of 480×640; the two KITTI crops are published as these very fractions (Garg et al., 2016; Eigen et al., 2014).
+# 41:601 of 480×640; the two KITTI crops are published as these very fractions (Garg et al., 2016; Eigen et al., 2014),
+# and so is SGDepth's of Cityscapes, which leaves out the car's bonnet (Klingner et al., 2020).
 _CROPS: Mapping[str, tuple[float, float, float, float]] = MappingProxyType(
     {
         "eigen": (45 / 480, 471 / 480, 41 / 640, 601 / 640),
         "garg": (0.40810811, 0.99189189, 0.03594771, 0.96405229),
         "eigen_kitti": (0.3324324, 0.91351351, 0.0359477, 0.96405229),
+        "sgdepth": (0.1, 0.7, 0.1, 0.9),
     }
 )
 
@@ -51,6 +55,11 @@ class Protocol:
         align_corners: of the bilinear enlargement of a prediction to the ground truth's size.
         own_size: whether predictions handed in as files may have another size than the ground truth.
         depth_source: which of NYU's two ground truths; other data sets have one.
+        alignment: what a prediction is given of the truth before it is clamped: nothing; of the image's valid pixels
+            the `median` ratio of truth and prediction (a network that cannot know its scale); or scale and shift of
+            the `inverse` depth by least squares, where predictions are relative inverse depth (MiDaS).
+        enlarged: whether the depth or its inverse is interpolated.
+        kitti_depth: which ground truth of KITTI's raw recordings; None where the data set has one.
         kitti_benchmark: whether only the crop of KITTI's depth benchmark is shown to the model (`view`); `crop` is
             then a part of that crop.
     """
@@ -67,6 +76,9 @@ class Protocol:
     align_corners: bool = True
     own_size: bool = True
     depth_source: Literal["raw", "inpainted", "only"] = "only"
+    alignment: Alignment = "none"
+    enlarged: Literal["depth", "inverse"] = "depth"
+    kitti_depth: Literal["improved", "velodyne", "velodyne_forward"] | None = None
     kitti_benchmark: bool = False
 
     @property
@@ -134,12 +146,16 @@ class Protocol:
         else:
             rows, columns = self.crop_window(height, width)
             scaled = self.crop == "eigen" and (height, width) != (480, 640)
-            name = {"eigen": "Eigen", "garg": "Garg", "eigen_kitti": "Eigen's KITTI"}[self.crop]
+            name = {"eigen": "Eigen", "garg": "Garg", "eigen_kitti": "Eigen's KITTI", "sgdepth": "SGDepth"}[self.crop]
             parts.append(
                 f"{name} crop rows {rows.start}:{rows.stop}, columns {columns.start}:{columns.stop} of {height}×{width}"
                 + (" (scaled from 480×640)" if scaled else "")
             )
         parts.append("data set's masks applied" if self.use_mask else "no masks")
+        if self.alignment != "none":
+            parts.append(
+                {"median": "median-scaled", "inverse": "scale and shift of the inverse fitted"}[self.alignment]
+            )
         return ", ".join(parts)
 
     def valid(self, sample: Sample) -> Bool[np.ndarray, "h w"]:
@@ -158,19 +174,40 @@ class Protocol:
         """Bring a prediction to the ground truth's size and range, and say which pixels count.
 
         Args:
-            pred: metres, at any size; it is not changed.
+            pred: metres (relative inverse depth where that is what is aligned), at any size; it is not changed.
             sample: the frame it was predicted for.
 
         Returns:
-            The prediction, resized (bilinear) and clamped, and the mask of pixels that count.
+            The prediction, resized (bilinear), aligned and clamped, and the mask of pixels that count.
         """
-        pred = resize(np.asarray(pred, dtype=np.float32), sample.depth.shape, self.align_corners)
+        pred = self._enlarge(np.asarray(pred, dtype=np.float32), sample.depth.shape)
         valid = self.valid(sample)
+        if self.alignment == "median":
+            pred = pred * np.float32(self.median_ratio(pred, sample.depth, valid))
+        elif self.alignment == "inverse":
+            pred = aligned_depth(pred, sample.depth, valid, self.max_depth)
         if self.clip is None:
             return pred, valid & (pred > 0) & np.isfinite(pred)
         low, high = (np.float32(end) for end in self.clip)
         # fmax drops NaN in favour of the other operand, which is the beginning of the range.
         return np.minimum(np.fmax(pred, low), high), valid
+
+    @staticmethod
+    def median_ratio(
+        pred: Float32[np.ndarray, "h w"], depth: Float32[np.ndarray, "h w"], valid: Bool[np.ndarray, "h w"]
+    ) -> float:
+        """Median truth over median prediction of an image's valid pixels; 1 where that is no positive number."""
+        if not valid.any():
+            return 1.0
+        middle = float(np.median(pred[valid]))
+        ratio = float(np.median(depth[valid])) / middle if middle > 0 else np.nan
+        return ratio if np.isfinite(ratio) and ratio > 0 else 1.0
+
+    def _enlarge(self, pred: Float32[np.ndarray, "ph pw"], size: tuple[int, ...]) -> Float32[np.ndarray, "h w"]:
+        if self.enlarged == "depth" or pred.shape == tuple(size):
+            return resize(pred, size, self.align_corners)
+        nearest = np.float32(1e-3 if self.clip is None else self.clip[0])  # a depth of 0 has no inverse
+        return 1 / resize(1 / np.fmax(pred, nearest), size, self.align_corners)
 
     def select(
         self,
@@ -257,6 +294,115 @@ _NYU_PUBLISHED = Protocol(
     frames="all",
     depth_source="inpainted",
 )
+_GARG = "Garg et al. (ECCV 2016) and Godard et al. (CVPR 2017), evaluation code"
+_EIGEN_697 = Protocol(
+    name="kitti/eigen-697",
+    note="KITTI, Eigen's 697 test frames against the projected scan, whose depth is the scanner's forward coordinate "
+    "(0.27 m more than the camera's). The inverse depth is enlarged, as there.",
+    source=_GARG,
+    min_depth=1e-3,
+    max_depth=80.0,
+    clip=(1e-3, 80.0),
+    crop="garg",
+    use_mask=False,
+    align_corners=False,
+    enlarged="inverse",
+    kitti_depth="velodyne_forward",
+)
+_EIGEN_652 = replace(
+    _EIGEN_697,
+    name="kitti/eigen-652-improved",
+    note="KITTI, the 652 of Eigen's 697 test frames with annotated depth: no crop, every annotated pixel counts.",
+    source="Godard et al. (ICCV 2019, monodepth2), evaluation code; truth of Uhrig et al. (3DV 2017)",
+    min_depth=0.0,
+    max_depth=_INFINITY,
+    crop="none",
+    kitti_depth="improved",
+)
+_SGDEPTH = Protocol(
+    name="cityscapes/sgdepth",
+    note="Cityscapes, depth of the given disparity, rows 10 to 70 % and columns 10 to 90 %, median-scaled.",
+    source="Klingner et al. (ECCV 2020, SGDepth), evaluation code",
+    min_depth=1e-3,
+    max_depth=80.0,
+    clip=(1e-3, 80.0),
+    crop="sgdepth",
+    use_mask=False,
+    align_corners=False,
+    enlarged="inverse",
+    alignment="median",
+)
+_STREETS = "as kitti/eigen-697, on rendered streets"
+_STREETS_EIGEN = replace(
+    _EIGEN_697,
+    name="streets/eigen",
+    note="Rendered streets in KITTI's layout as KITTI is judged: the projected scan, here with the camera's depth, "
+    "since a 0.27 m shift would be an error.",
+    source=_STREETS,
+    kitti_depth="velodyne",
+)
+_STREETS_DENSE = replace(
+    _STREETS_EIGEN,
+    name="streets/dense",
+    note="The same crop and range with the renderer's dense depth: what a scan hides (glass, thin things, rows above "
+    "its highest beam) counts, too.",
+    kitti_depth="improved",
+)
+
+
+def _also(protocol: Protocol, ending: str, note: str, **changes: Any) -> Protocol:
+    """A protocol that differs in little."""
+    return replace(protocol, name=f"{protocol.name}-{ending}", note=f"{protocol.note} {note}", **changes)
+
+
+def _scaled(protocol: Protocol) -> Protocol:
+    return _also(protocol, "scaled", "Median-scaled per image.", alignment="median")
+
+
+def _up_to_50(protocol: Protocol) -> Protocol:
+    return _also(protocol, "50", "Up to 50 m.", max_depth=50.0, clip=(1e-3, 50.0))
+
+
+def _relative(protocol: Protocol, far: float) -> Protocol:
+    note = "Predictions are relative inverse depth; scale and shift are fitted per image (MiDaS)."
+    return replace(
+        _also(protocol, "", note),
+        name=f"{protocol.dataset}/relative",
+        source="Ranftl et al. (TPAMI 2022, MiDaS), pixels of " + protocol.name,
+        max_depth=min(far, protocol.max_depth),
+        clip=(1e-3, far),
+        align_corners=True,
+        enlarged="depth",
+        alignment="inverse",
+    )
+
+
+_STREET_PROTOCOLS = (
+    _EIGEN_697,
+    _up_to_50(_EIGEN_697),
+    _scaled(_EIGEN_697),
+    _EIGEN_652,
+    _scaled(_EIGEN_652),
+    _SGDEPTH,
+    _also(_SGDEPTH, "metric", "Here without the scaling.", alignment="none"),
+    _STREETS_EIGEN,
+    _up_to_50(_STREETS_EIGEN),
+    _scaled(_STREETS_EIGEN),
+    _STREETS_DENSE,
+    _up_to_50(_STREETS_DENSE),
+    _scaled(_STREETS_DENSE),
+    _also(
+        _STREETS_DENSE,
+        "whole",
+        "Here the whole picture, up to 250 m.",
+        crop="none",
+        max_depth=250.0,
+        clip=(1e-3, 250.0),
+    ),
+    _relative(_NYU_STANDARD, 10.0),
+    _relative(_EIGEN_652, 80.0),
+    _relative(_STREETS_DENSE, 80.0),
+)
 _KITTI_NOTE = "KITTI Eigen test frames, the 652 of 697 with ground truth, after the KITTI benchmark crop (352×1216)."
 _DIODE_NOTE = "Depth within the range counts, whatever the data set's validity mask says: ZoeDepth does not use it."
 
@@ -339,6 +485,7 @@ _ALL = (
         _zoedepth("diode_outdoor/zoedepth", 1e-3, 80.0, "garg", f"DIODE Outdoor, 446 validation frames. {_DIODE_NOTE}"),
         use_mask=False,
     ),
+    *_STREET_PROTOCOLS,
 )
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({protocol.name: protocol for protocol in _ALL})
 

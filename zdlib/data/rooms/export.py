@@ -1,9 +1,7 @@
 """Notebook 01's work: the embedded rooms in NYU's and iBims-1's own on-disk layouts, for the real readers to read."""
 
 import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from tqdm import tqdm
 
 from zdlib.config import EmbeddedConfig
 from zdlib.data import classes
+from zdlib.data.folders import atomic_folder
 from zdlib.data.formats import mat
 from zdlib.data.rooms import ibims_layout, kinect
 from zdlib.data.rooms.store import FIX, Store, open_store
@@ -197,30 +196,6 @@ def write_ibims(root: Path, frames: Sequence[Frame]) -> None:
                 write(temporary, name, frame.store[frame.index])
             (temporary / "imagelist.txt").write_text("".join(f"{name}\n" for name in names))
     write_text(root / "imagelist.txt", "".join(f"{name}\n" for name in names))
-
-
-@contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give a new folder beside `path`; on success put it in the place of `path`, else remove it.
-
-    Raises:
-        ZDError: the folder cannot be made or written, or the disk is full.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        (temporary / "new").mkdir()
-        yield temporary / "new"
-        if path.exists():
-            path.rename(temporary / "old")
-        (temporary / "new").rename(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ZDError(f"{path}: cannot be written ({reason}): free space or choose another folder") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary)
 
 
 def _check_space(path: Path, needed: int) -> None:

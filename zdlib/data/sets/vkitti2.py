@@ -5,6 +5,7 @@
 
     ROOT/rgb/Scene01/clone/frames/rgb/Camera_0/rgb_00000.jpg           1242×375
     ROOT/depth/Scene01/clone/frames/depth/Camera_0/depth_00000.png     16 bit, centimetres
+    ROOT/textgt/Scene01/clone/intrinsic.txt                            vkitti_2.0.3_textgt.tar.gz; optional
     ROOT/test.txt                                                      one image per line; optional
 
 Depth is planar, metres · 100; 65535 marks the sky and becomes 0 here. Five scenes (01, 02, 06, 18, 20), ten variants.
@@ -30,7 +31,7 @@ FIX = (
     "and depth/"
 )
 SKY = 65535
-# One camera for all scenes (the data set's intrinsic.txt).
+# One camera for all of its scenes: what the data set's intrinsic.txt files say, if one lacks them.
 INTRINSICS: Float64[np.ndarray, "3 3"] = np.array([[725.0087, 0.0, 620.5], [0.0, 725.0087, 187.0], [0.0, 0.0, 1.0]])
 _IMAGE = re.compile(r"(Scene\d+)/([^/]+)/frames/rgb/Camera_0/rgb_(\d+)\.jpg$")
 
@@ -50,6 +51,7 @@ class VirtualKittiReader(FilesReader):
 
     def __init__(self, root: str | os.PathLike[str], complete: bool = True):
         folder = Path(root)
+        self._texts = first_folder(folder, ("textgt", ""))
         images, depths = first_folder(folder, ("rgb", "")), first_folder(folder, ("depth", ""))
         listed = folder / "test.txt"
         if listed.is_file():
@@ -82,5 +84,22 @@ class VirtualKittiReader(FilesReader):
         return metres(np.where(units == SKY, np.uint16(0), units), 100)
 
     def read_intrinsics(self, frame: FileFrame) -> Float64[np.ndarray, "3 3"]:
-        """One camera for all scenes."""
-        return INTRINSICS.copy()
+        """What `intrinsic.txt` says of camera 0 at this frame; without that file, the data set's one camera.
+
+        Raises:
+            ZDError: the file has another form, or no line for the frame.
+        """
+        world, _, rest = frame.name.partition("_")
+        variant, _, number = rest.rpartition("_")
+        path = self._texts / world / variant / "intrinsic.txt"
+        if not path.is_file():
+            return INTRINSICS.copy()
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
+            words = line.split()
+            if words[:2] == [str(int(number)), "0"]:
+                try:
+                    fx, fy, cx, cy = map(float, words[2:])
+                except ValueError as error:
+                    raise ZDError(f"{path}: {line!r} is no 'frame camera fx fy cx cy' line: {FIX}") from error
+                return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+        raise ZDError(f"{path}: has no line for frame {int(number)} of camera 0: {FIX}")

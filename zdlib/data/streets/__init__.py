@@ -1,1 +1,1 @@
-"""The embedded road scenes: reader of what `data/streets/` holds."""
+"""Streets: `store` holds what is in git, `export` writes it in KITTI's, Cityscapes' and Virtual KITTI 2's layouts."""

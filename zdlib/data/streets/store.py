@@ -163,6 +163,15 @@ class Store:
             points=self._points(number, moment),
         )
 
+    def jpeg(self, number: int, moment: int = 0, side: int = 0) -> bytes:
+        """The file of one picture as it is stored, 0 = left.
+
+        Raises:
+            ZDError: there is no such picture, or the file is damaged.
+        """
+        self._check(number, moment)
+        return bytes(self._read("image", (number, moment, side)).tobytes())
+
     def agreement(self) -> NDArray[np.float32]:
         """(clips, frames, 2): median difference of left and right depth (relative), share within 1 %."""
         return np.asarray(self._read("agreement", ()))

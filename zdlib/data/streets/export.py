@@ -1,0 +1,75 @@
+"""The embedded streets in KITTI's, Cityscapes' and Virtual KITTI 2's own layouts, for the real readers to read.
+
+All of it is 152 clips and 64 frames, 300 MB, 15 seconds of one core.
+"""
+
+
+from tqdm import tqdm
+
+from zdlib.config import StreetsConfig
+from zdlib.data.folders import atomic_folder
+from zdlib.data.streets.cityscapes_layout import write_cityscapes
+from zdlib.data.streets.kitti_layout import write_kitti
+from zdlib.data.streets.store import Store, open_store
+from zdlib.data.streets.vkitti2_layout import write_vkitti2
+from zdlib.errors import ZDError
+from zdlib.files import read_json, sha256, write_json
+from zdlib.paths import resolve
+
+STREETS_K, STREETS_V = "streets_k.h5", "streets_v.h5"
+WRITTEN = "written.json"  # of what, by which version; last, so that its presence means that all is there
+VERSION = 1  # of the layouts: raise it when other bytes are written
+LAYOUTS = (
+    ("kitti", STREETS_K, write_kitti),
+    ("cityscapes", STREETS_K, write_cityscapes),
+    ("vkitti2", STREETS_V, write_vkitti2),
+)
+
+
+def prepare(config: StreetsConfig) -> None:
+    """Write the layouts unless they are there, from the same stores and as many clips.
+
+    Raises:
+        ZDError: a store is missing or damaged, or a folder cannot be written.
+    """
+    if _there(config) != _wanted(config):
+        materialise(config)
+
+
+def materialise(config: StreetsConfig) -> None:
+    """Write `kitti/`, `cityscapes/` and `vkitti2/` in the configuration's root, each complete or not at all.
+
+    The same stores give the same bytes.
+
+    Raises:
+        ZDError: a store is missing or damaged, or a folder cannot be written.
+    """
+    source, root = resolve(config.source), resolve(config.root)
+    (root / WRITTEN).unlink(missing_ok=True)
+    for name, file, write in LAYOUTS:
+        store = open_store(source / file)
+        with atomic_folder(root / name) as temporary:
+            write(temporary, store, tqdm(chosen_clips(store, config.clips), desc=name, unit="clip", mininterval=1))
+    write_json(root / WRITTEN, _wanted(config))
+
+
+def chosen_clips(store: Store, limit: int | None) -> list[int]:
+    """The first clips of each part, in the store's order."""
+    return sorted(clip for split in dict.fromkeys(store.splits) for clip in store.of_split(split)[:limit])
+
+
+def _wanted(config: StreetsConfig) -> dict[str, object]:
+    source = resolve(config.source)
+    stores = {}
+    for name in (STREETS_K, STREETS_V):
+        open_store(source / name)  # says what to do where it is missing or damaged
+        stores[name] = sha256(source / name)
+    return {"version": VERSION, "clips": config.clips, "stores": stores}
+
+
+def _there(config: StreetsConfig) -> object:
+    path = resolve(config.root) / WRITTEN
+    try:
+        return read_json(path) if path.is_file() else None
+    except ZDError:  # half a file
+        return None
