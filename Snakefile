@@ -19,7 +19,7 @@ trained = [layout.checkpoint(run) for run in layout.profile.runs]
 data_prepared = [finished("01_data_prep"), layout.data]
 
 READS = {
-    "01_data_prep": layout.data_sources,
+    "01_data_prep": [layout.data_sources, layout.scored_on_streets],
     "02_architecture": layout.weights,
     "03_training": [data_prepared, layout.weights, trained],
     "04_nyu_eval": [data_prepared, trained],

@@ -43,6 +43,16 @@ class StreetsConfig(Frozen):
     root: str
     clips: Positive | None = None  # of each part of Streets-K, and frames of Streets-V; None = all
 
+    @property
+    def stores(self) -> tuple[Path, Path]:
+        """The files of Streets-K and Streets-V."""
+        return self.source / "streets_k.h5", self.source / "streets_v.h5"
+
+    @property
+    def mark(self) -> str:
+        """The file that is written last, so that its presence means that all is there."""
+        return f"{self.root}/written.json"
+
 
 class SplitConfig(Frozen):
     """Which frames of a data set are held out; the others train. Exactly one key; see `zdlib.data.splits`."""

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rgbd
+import street_trees
 import trees
 from ibims_files import fields, write_mat
 
@@ -12,15 +13,17 @@ from zdlib.data.check import check
 from zdlib.data.registry import READERS, DataSet
 from zdlib.errors import ZDError
 
+TREES = trees.TREES | street_trees.TREES
+
 
 def full_copy_of(monkeypatch, name, frames):
     """Let a full copy have this many frames."""
     monkeypatch.setitem(READERS, name, replace(READERS[name], frames=(frames,)))
 
 
-@pytest.mark.parametrize("name", sorted(trees.TREES))
+@pytest.mark.parametrize("name", sorted(TREES))
 def test_a_sound_copy(name, tmp_path, monkeypatch, capsys):
-    tree = trees.TREES[name](tmp_path)
+    tree = TREES[name](tmp_path)
     full_copy_of(monkeypatch, name, 2)
     assert main(["data", "check", name, str(tmp_path)]) == 0
     printed = capsys.readouterr()
@@ -68,6 +71,20 @@ def test_a_partial_copy_is_a_defect(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "frames   2 (a full copy has 1701 or 21260)" in out
     assert f"defects  1\n    {tmp_path}: 2 frames, a full copy has 1701 or 21260\n" in out
+
+
+def test_a_part_of_a_copy_may_be_what_is_wanted(tmp_path, capsys):
+    trees.vkitti2(tmp_path / "v")
+    assert main(["data", "check", "vkitti2", str(tmp_path / "v"), "--frames", "2"]) == 0
+    street_trees.kitti_raw(tmp_path / "k")
+    listed = tmp_path / "files.txt"
+    listed.write_text(f"{street_trees.DAY}/{street_trees.DRIVE} 7 l\n")
+    chosen = ["--list", str(listed), "--depth", "velodyne"]
+    assert main(["data", "check", "kitti_raw", str(tmp_path / "k"), *chosen]) == 0
+    assert "frames   1\n" in capsys.readouterr().out
+    street_trees.cityscapes(tmp_path / "c", "train")
+    assert main(["data", "check", "cityscapes", str(tmp_path / "c"), "--part", "train", "--frames", "3"]) == 1
+    assert "2 frames, a full copy has 3" in capsys.readouterr().out
 
 
 def test_the_first_defects_are_shown_and_all_counted(tmp_path, monkeypatch, capsys):

@@ -3,7 +3,7 @@ import pytest
 
 from zdlib.data.sample import Sample
 from zdlib.errors import ZDError
-from zdlib.evaluate.baselines import CONSTANT, MEAN_MAP, baseline_maps
+from zdlib.evaluate.baselines import CONSTANT, MEAN_INVERSE_MAP, MEAN_MAP, baseline_maps, baselines_up_to
 
 
 def frame(depth, name="a"):
@@ -31,6 +31,16 @@ def test_median_is_numpys_to_a_millimetre():
     maps = baseline_maps([frame(depth) for depth in depths], range(3))
     assert maps[CONSTANT][0, 0] == pytest.approx(np.median(depths), abs=6e-4)
     np.testing.assert_allclose(maps[MEAN_MAP], depths.mean(axis=0), rtol=1e-6)
+
+
+def test_far_pixels_are_left_out_and_do_not_dominate():
+    reader = [frame([[2.0, 100.0, 0.0, 4.0]]), frame([[6.0, 10.0, 0.0, 4.0]])]
+    maps = baselines_up_to(80.0, reader, [0, 1])
+    np.testing.assert_allclose(maps[MEAN_MAP][0, [0, 1, 3]], [4, 10, 4])  # the hole has two nearest neighbours
+    # 1 / ((1/2 + 1/6) / 2) = 3.
+    np.testing.assert_allclose(maps[MEAN_INVERSE_MAP][0, [0, 1, 3]], [3, 10, 4], rtol=1e-6)
+    assert maps[CONSTANT][0, 0] == 4
+    assert {depth.dtype for depth in maps.values()} == {np.dtype(np.float32)}
 
 
 def test_no_depth_is_refused():

@@ -1,4 +1,4 @@
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -44,6 +44,11 @@ def test_names_and_sources():
         ("nyu/standard", (960, 1280), (slice(90, 942), slice(82, 1202))),
         ("kitti/zoedepth", (352, 1216), (slice(143, 349), slice(43, 1172))),
         ("ibims/koch", (480, 640), (slice(0, 480), slice(0, 640))),
+        # Garg's rectangle on KITTI's usual frame: rows 153 to 370, columns 44 to 1196.
+        ("kitti/eigen-697", (375, 1242), (slice(153, 371), slice(44, 1197))),
+        ("streets/eigen", (128, 416), (slice(52, 126), slice(14, 401))),
+        ("kitti/eigen-652-improved", (375, 1242), (slice(0, 375), slice(0, 1242))),
+        ("cityscapes/sgdepth", (1024, 2048), (slice(102, 716), slice(204, 1843))),
     ],
 )
 def test_crop(name, size, window):
@@ -82,6 +87,64 @@ def column(*values):
 def test_range_is_open(name, expected):
     depth = column(0.0, 0.5, 1.0, 9.999, 10.0, 50.0)
     assert protocols.get(name).valid(frame(depth))[24, 10:16].tolist() == expected
+
+
+def test_street_protocols_differ_in_what_their_names_say():
+    eigen, dense = protocols.get("streets/eigen"), protocols.get("streets/dense")
+    assert replace(dense, name=eigen.name, note=eigen.note, kitti_depth="velodyne") == eigen
+    kitti = protocols.get("kitti/eigen-697")
+    assert replace(kitti, name="", note="", source="", kitti_depth=None) == replace(
+        eigen, name="", note="", source="", kitti_depth=None
+    )
+    for name in ("kitti/eigen-697", "streets/eigen", "streets/dense"):
+        near = protocols.get(f"{name}-50")
+        assert (near.max_depth, near.clip) == (50.0, (1e-3, 50.0))
+        assert protocols.get(f"{name}-scaled").alignment == "median"
+    depth = np.full((128, 416), 60.0, np.float32)
+    assert protocols.get("streets/eigen").valid(frame(depth)).any()
+    assert not protocols.get("streets/eigen-50").valid(frame(depth)).any()
+    far = np.full((128, 416), 85.0, np.float32)
+    assert protocols.get("kitti/eigen-652-improved").valid(frame(far)).all(), "every annotated pixel"
+    assert protocols.get("streets/dense-whole").valid(frame(far)).all()
+
+
+def test_median_scaling_takes_the_ratio_of_valid_pixels():
+    depth = np.zeros((128, 416), np.float32)
+    depth[60:100, 50:350] = np.linspace(2, 40, 300, dtype=np.float32)
+    depth[0, 0] = 70  # outside the crop
+    pred = np.where(depth > 0, depth / 4, 9).astype(np.float32)
+    pred[60, 50:60] = -1  # wrong, but few
+    protocol = protocols.get("streets/dense-scaled")
+    prepared, valid = protocol.prepare(pred, frame(depth))
+    good = valid & (pred > 0)
+    assert (prepared[good] / depth[good]).mean() == pytest.approx(1, abs=0.02)
+    assert prepared[60, 50] == np.float32(1e-3), "clamped after scaling"
+    metric, _ = protocols.get("streets/dense").prepare(pred, frame(depth))
+    np.testing.assert_allclose(metric[good], pred[good])
+    ratio = protocol.median_ratio
+    assert ratio(pred, depth, np.zeros_like(valid)) == 1, "no pixel"
+    assert ratio(np.full_like(depth, np.nan), depth, valid) == 1
+    assert ratio(-pred, depth, pred > 0) == 1
+    assert ratio(depth / 2, depth, valid) == pytest.approx(2)
+
+
+def test_the_inverse_is_enlarged_where_the_authors_enlarge_disparity():
+    pred = np.array([[1.0, 4.0]], np.float32)
+    wide = protocols.get("kitti/eigen-697").prepare(pred, frame(np.ones((1, 4), np.float32)))[0]
+    # Between 1 and 1/4 with corners not aligned: 1, 1 - 3/16, 1/4 + 3/16, 1/4.
+    np.testing.assert_allclose(wide, 1 / np.array([[1, 13 / 16, 7 / 16, 4 / 16]]), rtol=1e-6)
+    nothing = protocols.get("kitti/eigen-697").prepare(0 * pred, frame(np.ones((1, 4), np.float32)))[0]
+    np.testing.assert_array_equal(nothing, np.full((1, 4), 1e-3, np.float32))
+
+
+def test_relative_inverse_depth_is_fitted():
+    depth = np.random.default_rng(0).uniform(2, 60, (128, 416)).astype(np.float32)
+    relative = (3 - 7 / depth).astype(np.float32)  # falls where inverse depth rises: a negative scale is a scale
+    prepared, valid = protocols.get("streets/relative").prepare(relative, frame(depth))
+    np.testing.assert_allclose(prepared[valid], depth[valid], rtol=1e-3)
+    assert valid.any()
+    for name, far in (("nyu/relative", 10), ("kitti/relative", 80), ("streets/relative", 80)):
+        assert (protocols.get(name).alignment, protocols.get(name).clip[1]) == ("inverse", far)
 
 
 def test_masks_count_where_the_protocol_says_so():

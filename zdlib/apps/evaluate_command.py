@@ -1,6 +1,8 @@
 """`zdlib evaluate`: a trained run of a profile, judged on the test data sets that the profile lists."""
 
 import argparse
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,11 @@ from zdlib.errors import ZDError
 
 if TYPE_CHECKING:  # pandas takes its time, too
     import pandas as pd
+
+    from zdlib.config import Profile
+    from zdlib.evaluate.by_profile import Benchmark
+    from zdlib.evaluate.judge import DepthMap
+    from zdlib.models.depth_model import DepthModel, Inference
 
 METRICS = ("delta1", "abs_rel", "rmse", "log10")
 
@@ -21,7 +28,8 @@ def add_parser(commands: Commands) -> None:
         description="Judges results/PROFILE/checkpoints/RUN.safetensors on every entry of the profile's data.tests, "
         "under its protocol, with 95 % bootstrap intervals over scenes (without scenes, over blocks of 5 consecutive "
         "frames). With --against, or for a run that began from other weights (start_from), those are judged too, and "
-        "the difference is given frame by frame. Tables and per-image values go to results/PROFILE/evaluate/.",
+        "the difference is given frame by frame. Tables and per-image values go to results/PROFILE/evaluate/, what "
+        "they were made from to results/PROFILE/provenance/.",
     )
     evaluate.add_argument("--profile", default="demo", help="a file of profiles/ (default demo)")
     evaluate.add_argument("--run", dest="run_name", metavar="RUN", required=True, help="a key of the profile's runs")
@@ -35,6 +43,11 @@ def add_parser(commands: Commands) -> None:
     )
     evaluate.add_argument("--out", metavar="NAME", help="results/NAME instead of results/PROFILE, as in training")
     evaluate.add_argument("--against", type=Path, metavar="FILE", help="a checkpoint to compare with")
+    evaluate.add_argument(
+        "--baselines",
+        action="store_true",
+        help="also what needs no picture: constant depth and mean maps of the run's training frames",
+    )
     evaluate.set_defaults(run=run)
 
 
@@ -44,18 +57,17 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         ZDError: no such profile, run, checkpoint or data; the profile lists no tests.
     """
-    import pandas as pd
     import torch
 
     from zdlib.config import load_profile
     from zdlib.data.streets.export import prepare
-    from zdlib.evaluate.by_profile import gains, open_benchmarks, row
-    from zdlib.files import write_csv
+    from zdlib.evaluate.by_profile import open_benchmarks
+    from zdlib.files import write_csv, write_json
     from zdlib.models.depth_model import Inference
     from zdlib.models.factory import load_depth_model
     from zdlib.paths import RunPaths, resolve
 
-    profile = load_profile(options.profile, changes=options.changes)
+    started, profile = time.time(), load_profile(options.profile, changes=options.changes)
     if options.changes and options.out is None:
         raise ZDError(f"--set: results/{profile.name} belongs to the profile as it is: name another folder with --out")
     if options.run_name not in profile.runs:
@@ -75,20 +87,89 @@ def run(options: argparse.Namespace) -> None:
     models = {title: load_depth_model(path, device=device) for title, path in weights.items()}
     settings = profile.evaluate
     inference = Inference(settings.batch_size, settings.flip, precision=settings.precision)
-    rows, differences = [], []
-    folder = paths.results / "evaluate"
+    floors = _baselines(profile, options.run_name) if options.baselines else {}
+    written = {
+        paths.results / "evaluate" / name: table
+        for name, table in _tables(benchmarks, models, floors, inference, options.run_name).items()
+    }
+    for path, table in written.items():
+        write_csv(path, table)
+    if not profile.is_paper:  # the pipeline keeps the records of the others
+        record = _record(profile, options.run_name, weights.values(), written, started)
+        write_json(paths.provenance / f"evaluate_{options.run_name}.json", record)
+    by_name = {path.name: table for path, table in written.items()}
+    print(_text(by_name[f"{options.run_name}.csv"].to_dict("records")))
+    if before is not None:
+        print(_gains_text(by_name[f"{options.run_name}_gains.csv"]))
+
+
+def _tables(
+    benchmarks: "Sequence[Benchmark]",
+    models: "Mapping[str, DepthModel]",
+    floors: "Mapping[str, DepthMap]",
+    inference: "Inference",
+    run_name: str,
+) -> "dict[str, pd.DataFrame]":
+    """Every table by its file's name: per-image values of the last model and of the baselines, means, gains."""
+    import pandas as pd
+
+    from zdlib.evaluate.by_profile import gains, row
+
+    rows, differences, written = [], [], {}
     for number, benchmark in enumerate(benchmarks):
-        tables = [benchmark.judge(model, inference) for model in models.values()]
-        rows += [row(benchmark, title, table) for title, table in zip(models, tables, strict=True)]
-        write_csv(folder / f"{options.run_name}_{number}.csv", tables[-1])
-        if before is not None:
-            differences.append(gains(benchmark, tables[0], tables[-1], METRICS))
-    write_csv(folder / f"{options.run_name}.csv", pd.DataFrame(rows))
-    print(_text(rows))
+        for title, depth_map in floors.items():
+            table = benchmark.judge_maps(dict.fromkeys(benchmark.frames, depth_map))
+            rows.append(row(benchmark, title, table))
+            written[f"{title.replace(' ', '_')}_{number}.csv"] = table
+        judged = [benchmark.judge(model, inference) for model in models.values()]
+        rows += [row(benchmark, title, table) for title, table in zip(models, judged, strict=True)]
+        written[f"{run_name}_{number}.csv"] = judged[-1]
+        if len(judged) > 1:
+            differences.append(gains(benchmark, judged[0], judged[-1], METRICS))
+    written[f"{run_name}.csv"] = pd.DataFrame(rows)
     if differences:
-        table = pd.concat(differences, ignore_index=True)
-        write_csv(folder / f"{options.run_name}_gains.csv", table)
-        print(_gains_text(table))
+        written[f"{run_name}_gains.csv"] = pd.concat(differences, ignore_index=True)
+    return written
+
+
+def _baselines(profile: "Profile", run_name: str) -> "dict[str, DepthMap]":
+    """Depth maps from the frames that trained a run."""
+    from zdlib.evaluate.baselines import baselines_up_to
+    from zdlib.train.frames import open_frames
+
+    trained = profile.runs[run_name]
+    frames = open_frames(profile, trained)
+    farthest = trained.settings.max_depth * trained.settings.metres_per_unit
+    return baselines_up_to(farthest, frames.reader, frames.roles.train)
+
+
+def _record(
+    profile: "Profile", run_name: str, weights: Iterable[Path], written: Iterable[Path], started: float
+) -> dict[str, object]:
+    """What the scores come from, as the pipeline's steps record it."""
+    from zdlib.data.registry import data_set
+    from zdlib.files import sha256
+    from zdlib.paths import repo_root
+    from zdlib.pipeline.provenance import git_state, hardware
+    from zdlib.source_closure import fingerprints, packages
+
+    root = repo_root()
+    readers = {root / data_set(entry.set).file for entry in profile.data.tests}
+    sources = sorted({root / "zdlib/evaluate/by_profile.py", root / "zdlib/models/factory.py", *readers})
+    local = lambda path: (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()  # noqa: E731
+    return {
+        "step": f"evaluate {run_name}",
+        "profile": profile.model_dump(mode="json"),
+        **git_state(root),
+        "depends": [
+            *(f"file {name} {digest[:16]}" for name, digest in fingerprints(sources, root).items()),
+            *(f"package {name} {version}" for name, version in packages(sources, root).items()),
+        ],
+        "inputs": {local(path): sha256(path) for path in weights},
+        "outputs": {local(path): sha256(path) for path in written},
+        "hardware": hardware(),
+        "seconds": round(time.time() - started, 1),
+    }
 
 
 def _text(rows: list[dict[str, object]]) -> str:

@@ -1,7 +1,7 @@
 """Walking a copy of a data set: is it all there, and is every file what it should be?"""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from zdlib.data.sample import Sample
 from zdlib.errors import ZDError
 
 SHOWN = 5  # defects that are printed; the rest is counted
+_AS_PUBLISHED = Options()
 SIZES = 4  # image sizes that are printed
 
 
@@ -81,18 +82,25 @@ class Report:
         return "\n".join(lines)
 
 
-def check(name: str, root: Path) -> Report:
+def check(name: str, root: Path, options: Options = _AS_PUBLISHED, frames: int | None = None) -> Report:
     """Read every frame of a copy of a data set, with a progress bar.
 
     A frame that cannot be read, and another number of frames than a full copy has, are defects.
+
+    Args:
+        name: of the data set.
+        root: the copy.
+        options: which part or list, and which depth.
+        frames: how many the copy should have; None: as many as a full one.
 
     Raises:
         ZDError: no data set of this name.
     """
     known = data_set(name)
-    report = Report(known.title, root, known.frames)
+    expected = known.frames if frames is None else (frames,)
+    report = Report(known.title, root, expected)
     try:
-        reader = known.open(root, Options(complete=False))
+        reader = known.open(root, replace(options, complete=False))
     except ZDError as error:
         report.add_defect(str(error))
         return report
@@ -100,8 +108,8 @@ def check(name: str, root: Path) -> Report:
         report.add_defect(f"{root}: cannot be read ({error}): check the permissions and the disk")
         return report
     report.frames = len(reader)
-    if known.frames and report.frames not in known.frames:
-        report.add_defect(f"{root}: {report.frames} frames, a full copy has {' or '.join(map(str, known.frames))}")
+    if expected and report.frames not in expected:
+        report.add_defect(f"{root}: {report.frames} frames, a full copy has {' or '.join(map(str, expected))}")
     for index in tqdm(range(report.frames), desc=name, unit="frame", mininterval=1):
         try:
             report.add(reader[index])

@@ -1,15 +1,19 @@
 """What can be predicted without looking at the image: the floor under every table."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
 import numpy as np
 from jaxtyping import Float32
 from scipy.ndimage import distance_transform_edt
 
-from zdlib.data.sample import Reader
+from zdlib.data.sample import Reader, Sample
 from zdlib.errors import ZDError
 from zdlib.evaluate.judge import FrameNumbers
 
 CONSTANT = "constant depth"
 MEAN_MAP = "mean depth map"
+MEAN_INVERSE_MAP = "mean inverse depth map"
 
 _MILLIMETRES = 100_000  # histogram of the median: 1 mm bins up to 100 m
 
@@ -51,3 +55,38 @@ def baseline_maps(reader: Reader, train_frames: FrameNumbers) -> dict[str, Float
         CONSTANT: np.full(total.shape, median, np.float32),
         MEAN_MAP: mean[tuple(nearest)].astype(np.float32),
     }
+
+
+def baselines_up_to(
+    farthest: float, reader: Reader, train_frames: FrameNumbers
+) -> dict[str, Float32[np.ndarray, "h w"]]:
+    """As `baseline_maps`, where depth has a long tail: learnt from depths below `farthest` metres.
+
+    Returns:
+        `CONSTANT`, `MEAN_MAP`, and `MEAN_INVERSE_MAP`: at each position the inverse of the mean inverse depth, which no
+        far pixel dominates; the stronger of the two under AbsRel.
+
+    Raises:
+        ZDError: as `baseline_maps`.
+    """
+    near = _Changed(reader, lambda depth: np.where(depth < farthest, depth, np.float32(0)))
+    inverse = _Changed(near, lambda depth: np.divide(1, depth, out=np.zeros_like(depth), where=depth > 0))
+    return {
+        **baseline_maps(near, train_frames),
+        MEAN_INVERSE_MAP: 1 / baseline_maps(inverse, train_frames)[MEAN_MAP],
+    }
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """A reader whose depth is a function of another's."""
+
+    reader: Reader
+    change: Callable[[np.ndarray], np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.reader)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        sample = self.reader[index]
+        return replace(sample, depth=self.change(sample.depth))

@@ -14,7 +14,7 @@ from zdlib.data.sample import Frames
 from zdlib.data.sets.nyu import contiguous_split, mat_file
 from zdlib.data.splits import has_scenes, split_frames
 from zdlib.errors import ZDError
-from zdlib.evaluate.judge import Images, Readers, evaluate_depth, summarise
+from zdlib.evaluate.judge import DepthMap, Images, Readers, evaluate_depth, summarise
 from zdlib.evaluate.truth import find_protocol
 from zdlib.evaluate.viewed import ViewedReader
 from zdlib.metrics.depth import METRICS
@@ -59,7 +59,11 @@ class Benchmark:
             ZDError: a frame cannot be read, or no pixel counts.
         """
         maps = dict(zip(self.frames, model.predict(Images(self.reader, self.frames), options), strict=True))
-        per_image = evaluate_depth(maps, self.readers, self.frames, self.protocol, self._seen(model.info))
+        return self.judge_maps(maps, self._seen(model.info))
+
+    def judge_maps(self, maps: Mapping[int, DepthMap], seen: Sequence[int] = ()) -> pd.DataFrame:
+        """As `judge`, of maps that are there already, by frame number; `seen` are frames that shaped them."""
+        per_image = evaluate_depth(maps, self.readers, self.frames, self.protocol, seen)
         if not has_scenes(per_image["scene"].tolist()):
             per_image["scene"] = [f"frames {frame // BLOCK * BLOCK}" for frame in self.frames]
         return per_image

@@ -11,6 +11,7 @@ from typing import Any
 
 from zdlib.config import Profile, load_profile
 from zdlib.data.registry import data_set
+from zdlib.data.streets import SCORED
 from zdlib.errors import ZDError
 from zdlib.paths import RunPaths, repo_root
 from zdlib.pipeline.saved import saved
@@ -147,7 +148,13 @@ class Layout:
     # --------------------------------------------------------------------------------------------------- inputs
     @property
     def materialised(self) -> list[str]:
-        """Files of the embedded data set that notebook 01 writes; none where the profile names real data."""
+        """Files of the embedded data sets that notebook 01 writes; of the streets, the last one."""
+        streets = self.profile.data.streets
+        return [*self._rooms, *([] if streets is None else [streets.mark])]
+
+    @property
+    def _rooms(self) -> list[str]:
+        """The embedded rooms in the layouts that stand in for real data; none where the profile names these."""
         data = self.profile.data
         if data.embedded is None:
             return []
@@ -164,8 +171,10 @@ class Layout:
 
     @property
     def data(self) -> list[str]:
-        """Data files that notebooks after the first read."""
-        return self.materialised or self.data_sources
+        """Data files that notebooks after the first read: none of the streets."""
+        streets = self.profile.data.streets
+        stores = set() if streets is None else {self._local(self.root / path) for path in streets.stores}
+        return self._rooms or [file for file in self.data_sources if file not in stores]
 
     @property
     def weights(self) -> list[str]:
@@ -180,6 +189,12 @@ class Layout:
     def scores(self, profile: str) -> list[str]:
         """The scores that a study's trainings have left: what its notebook shows in the reports of other profiles."""
         return [self._local(path) for path in sorted(RunPaths(profile).per_image.glob("*.csv"))]
+
+    @property
+    def scored_on_streets(self) -> list[str]:
+        """The committed scores that notebook 01 shows."""
+        folders = [RunPaths(name).results / "evaluate" for name in SCORED]
+        return [self._local(path) for folder in folders for path in sorted(folder.glob("*.csv"))]
 
     def compared(self, notebook: str) -> list[str]:
         """What the notebook of a study reads: the scores of its jobs, or those that are committed."""
@@ -211,7 +226,9 @@ class Layout:
         readers = self._readers(profile) if "data" in sections else ()
         sources = [self.source(step), *self._methods(step), *readers]
         packs = {"__all__": {"packs"}}  # the same frames from another file
-        unheeded = {"data": {"train": packs, "tests": packs}}
+        unheeded: dict[str, Any] = {"data": {"train": packs, "tests": packs}}
+        if step != FIRST:
+            unheeded["data"]["streets"] = True
         values = profile.model_dump(mode="json", include=sections, exclude=unheeded)
         if step in self.jobs:
             values["run"] = profile.runs[self.jobs[step]].model_dump(mode="json")

@@ -77,6 +77,11 @@ def needed_files(profile: Profile) -> list[Needed]:
     if data.embedded is not None:
         source = "this repository (git): git checkout -- data/rooms"
         needed.append(Needed("rendered rooms: folder", "data.embedded.source", str(data.embedded.source), source))
+    if data.streets is not None:
+        source = "this repository (git): git checkout -- data/streets"
+        needed += [Needed("rendered streets", "data.streets.source", str(path), source) for path in data.streets.stores]
+        files = [value for entry in (*data.train, *data.tests) for value in entry.files.values()]
+        written |= {value for value in files if value.startswith(f"{data.streets.root}/")}
     for part, entries in (("train", data.train), ("tests", data.tests)):
         for number, entry in enumerate(entries):
             needed += _of_entry(entry, f"data.{part}.{number}", written)

@@ -15,6 +15,21 @@ def test_the_left_camera_only(tmp_path):
     assert sample.intrinsics.tolist() == [[725.0087, 0, 620.5], [0, 725.0087, 187], [0, 0, 1]]
 
 
+def test_a_camera_of_its_own(tmp_path):
+    trees.vkitti2(tmp_path)
+    texts = tmp_path / "textgt" / "Scene01" / "clone"
+    texts.mkdir(parents=True)
+    path = texts / "intrinsic.txt"
+    path.write_text("frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]\n0 0 20.5 21 15.5 11.5\n0 1 9 9 9 9\n1 0 30 31 15 11\n")
+    reader = VirtualKittiReader(tmp_path)
+    assert reader[0].intrinsics.tolist() == [[20.5, 0, 15.5], [0, 21, 11.5], [0, 0, 1]]
+    assert reader[1].intrinsics[0, 0] == 30
+    for content, message in (("a\n0 0 20.5 x 15.5 11.5\n", "is no 'frame camera"), ("a\n", "no line for frame 0")):
+        path.write_text(content)
+        with pytest.raises(ZDError, match=rf"intrinsic\.txt: .*{message}"):
+            VirtualKittiReader(tmp_path)[0]
+
+
 def test_the_sky_has_no_depth_and_the_farthest_hill_has(tmp_path):
     trees.vkitti2(tmp_path)
     depth = VirtualKittiReader(tmp_path)[0].depth

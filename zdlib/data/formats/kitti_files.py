@@ -4,7 +4,7 @@ Formulas and names are those of the development kit (Geiger et al., IJRR 2013); 
 authors whose exported maps became "Eigen's" ground truth (Garg et al., 2016; Godard et al., 2017).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,16 +126,21 @@ def read_packet(path: Path, fix: str) -> Float64[np.ndarray, "30"]:
 def poses(packets: Float64[np.ndarray, "n 30"]) -> Float64[np.ndarray, "n 4 4"]:
     """From the inertial unit's axes at each moment to a level frame (x east, y north, z up), metres.
 
-    The position is Mercator's at the scale of the first packet's latitude; differences between packets matter, not the
-    origin.
+    The position is Mercator's at the scale of the first packet's latitude, from where the first packet is.
     """
     scale = np.cos(np.radians(packets[0, 0])) * EARTH_RADIUS
+    first = packets[0, :3]
     placed = np.tile(np.eye(4), (len(packets), 1, 1))
     for pose, (latitude, longitude, altitude, roll, pitch, yaw) in zip(placed, packets[:, :6], strict=True):
         pose[:3, :3] = _about(2, yaw) @ _about(1, pitch) @ _about(0, roll)
-        north = np.log(np.tan((90 + latitude) * np.pi / 360))
-        pose[:3, 3] = scale * np.radians(longitude), scale * north, altitude
+        north = _mercator(latitude) - _mercator(first[0])
+        pose[:3, 3] = scale * np.radians(longitude - first[1]), scale * north, altitude - first[2]
     return placed
+
+
+def _mercator(latitude: float) -> float:
+    """Distance from the equator on Mercator's map of the unit sphere; `latitude` in degrees."""
+    return float(np.log(np.tan((90 + latitude) * np.pi / 360)))
 
 
 def packets(
@@ -153,7 +158,7 @@ def packets(
     scale = np.cos(np.radians(first[0])) * EARTH_RADIUS
     moved = placed[:, :3, 3] - placed[0, :3, 3]
     numbers = np.zeros((len(placed), OXTS_NUMBERS))
-    north = np.log(np.tan((90 + first[0]) * np.pi / 360)) + moved[:, 1] / scale
+    north = _mercator(first[0]) + moved[:, 1] / scale
     numbers[:, 0] = np.degrees(2 * np.arctan(np.exp(north))) - 90
     numbers[:, 1] = first[1] + np.degrees(moved[:, 0] / scale)
     numbers[:, 2] = first[2] + moved[:, 2]
@@ -226,7 +231,7 @@ def project_scan(
     return np.where(np.isfinite(depth), depth, np.float32(0))
 
 
-def calibration_text(values: dict[str, Sequence[float] | np.ndarray]) -> str:
+def calibration_text(values: Mapping[str, Sequence[float] | np.ndarray]) -> str:
     """The lines of a calibration file."""
     lines = [f"{key}: {' '.join(f'{number:.12e}' for number in np.ravel(numbers))}" for key, numbers in values.items()]
     return "\n".join(["calib_time: 26-Nov-2026 12:00:00", *lines]) + "\n"

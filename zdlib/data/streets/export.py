@@ -3,7 +3,6 @@
 All of it is 152 clips and 64 frames, 300 MB, 15 seconds of one core.
 """
 
-
 from tqdm import tqdm
 
 from zdlib.config import StreetsConfig
@@ -16,9 +15,8 @@ from zdlib.errors import ZDError
 from zdlib.files import read_json, sha256, write_json
 from zdlib.paths import resolve
 
-STREETS_K, STREETS_V = "streets_k.h5", "streets_v.h5"
-WRITTEN = "written.json"  # of what, by which version; last, so that its presence means that all is there
 VERSION = 1  # of the layouts: raise it when other bytes are written
+STREETS_K, STREETS_V = 0, 1  # places in `StreetsConfig.stores`
 LAYOUTS = (
     ("kitti", STREETS_K, write_kitti),
     ("cityscapes", STREETS_K, write_cityscapes),
@@ -44,13 +42,14 @@ def materialise(config: StreetsConfig) -> None:
     Raises:
         ZDError: a store is missing or damaged, or a folder cannot be written.
     """
-    source, root = resolve(config.source), resolve(config.root)
-    (root / WRITTEN).unlink(missing_ok=True)
-    for name, file, write in LAYOUTS:
-        store = open_store(source / file)
+    root, mark = resolve(config.root), resolve(config.mark)
+    stores = [open_store(resolve(path)) for path in config.stores]
+    mark.unlink(missing_ok=True)
+    for name, which, write in LAYOUTS:
+        store = stores[which]
         with atomic_folder(root / name) as temporary:
             write(temporary, store, tqdm(chosen_clips(store, config.clips), desc=name, unit="clip", mininterval=1))
-    write_json(root / WRITTEN, _wanted(config))
+    write_json(mark, _wanted(config))
 
 
 def chosen_clips(store: Store, limit: int | None) -> list[int]:
@@ -59,16 +58,14 @@ def chosen_clips(store: Store, limit: int | None) -> list[int]:
 
 
 def _wanted(config: StreetsConfig) -> dict[str, object]:
-    source = resolve(config.source)
-    stores = {}
-    for name in (STREETS_K, STREETS_V):
-        open_store(source / name)  # says what to do where it is missing or damaged
-        stores[name] = sha256(source / name)
-    return {"version": VERSION, "clips": config.clips, "stores": stores}
+    paths = [resolve(path) for path in config.stores]
+    for path in paths:
+        open_store(path)  # says what to do where it is missing or damaged
+    return {"version": VERSION, "clips": config.clips, "stores": {path.name: sha256(path) for path in paths}}
 
 
 def _there(config: StreetsConfig) -> object:
-    path = resolve(config.root) / WRITTEN
+    path = resolve(config.mark)
     try:
         return read_json(path) if path.is_file() else None
     except ZDError:  # half a file

@@ -69,7 +69,7 @@ def write_kitti(root: Path, store: Store, clips: Iterable[int]) -> None:
 
 
 def _write_calibration(day: Path, store: Store) -> None:
-    size, cameras = np.array([store.width, store.height], np.float64), {}
+    size, cameras = np.array([store.width, store.height], np.float64), dict[str, np.ndarray]()
     for camera, moved in (("00", 0.0), ("01", store.baseline), ("02", 0.0), ("03", store.baseline)):
         projection = store.intrinsics @ np.column_stack([np.eye(3), [-moved, 0, 0]])
         cameras |= {
