@@ -89,6 +89,15 @@ def test_it_trains_from_the_checkpoint_and_is_judged_before_and_after(checkout, 
     gains = pd.read_csv(folder / "evaluate/tuned_gains.csv").set_index("metric")
     difference = table["abs_rel"].iloc[1] - table["abs_rel"].iloc[0]
     assert gains.loc["abs_rel", "difference"] == pytest.approx(difference)
+    record = json.loads((folder / "provenance/evaluate_tuned.json").read_text())
+    assert list(record["inputs"]) == ["start.safetensors", "results/mine/checkpoints/tuned.safetensors"]
+    assert {Path(path).name for path in record["outputs"]} == {"tuned.csv", "tuned_0.csv", "tuned_gains.csv"}
+    assert any(line.startswith("file zdlib/data/sets/folder.py ") for line in record["depends"])
+    assert main(["evaluate", "--profile", "mine", "--run", "tuned", "--baselines"]) == 0
+    table = pd.read_csv(folder / "evaluate/tuned.csv")
+    floors = ["constant depth", "mean depth map", "mean inverse depth map"]
+    assert table["method"].tolist()[:3] == floors
+    assert len(pd.read_csv(folder / "evaluate/mean_depth_map_0.csv")) == 2
 
 
 def test_training_begins_with_the_weights_that_it_starts_from(checkout):

@@ -39,17 +39,23 @@ def test_all_there_is_silence_and_all_are_watched(monkeypatch: pytest.MonkeyPatc
     profile = load_profile("paper")
     check_files(profile)
     data = [path.name for path in watched_files(profile, weights=False)]
-    assert sorted(data) == ["nyu_depth_v2_labeled.mat", "splits.mat", "x.mat", "y.mat"]
+    streets = ["streets_k.h5", "streets_v.h5"]  # which notebook 01 shows
+    assert sorted(data) == ["nyu_depth_v2_labeled.mat", "splits.mat", *streets, "x.mat", "y.mat"]
     assert watched_files(profile, weights=True) == [tmp_path / "dpt_swin2_base_384.pt"]
 
 
-def test_embedded_rooms_missing_from_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_embedded_scenes_missing_from_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "profiles").mkdir()
     monkeypatch.setenv("ZD_ROOT", str(tmp_path))
     profile = load_profile("smoke", Path(__file__).resolve().parents[2])
-    with pytest.raises(MissingFilesError, match="needs one file that is not there") as caught:
+    with pytest.raises(MissingFilesError, match="needs 3 files that are not there") as caught:
         check_files(profile)
     assert "git checkout -- data/rooms" in str(caught.value)
+    assert "git checkout -- data/streets" in str(caught.value)
+
+
+def test_what_is_written_from_the_streets_need_not_be_there() -> None:
+    check_files(load_profile("streets"))
 
 
 def test_packs_are_needed_but_make_nothing_stale(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_the_layout_names_files_relative_to_the_root() -> None:
     assert layout.table("a") == ["results/smoke/tables/a.csv", "results/smoke/tables/a.json"]
     assert layout.figure("a") == ["figures/smoke/a.png", "figures/smoke/a.pdf"]
     assert "results/smoke/checkpoints/r.safetensors" in layout.checkpoint("r")
-    assert layout.materialised == layout.data
+    assert layout.materialised == [*layout.data, "results/smoke/data/streets/written.json"]
     assert layout.finished("report") == ".snakemake/zd/smoke/report.done"
     with pytest.raises(ZDError, match=r"99_x: no such step: choose one of 01_data_prep, "):
         layout.source("99_x")

@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> None:
         record = _record(profile, options.run_name, weights.values(), written, started)
         write_json(paths.provenance / f"evaluate_{options.run_name}.json", record)
     by_name = {path.name: table for path, table in written.items()}
-    print(_text(by_name[f"{options.run_name}.csv"].to_dict("records")))
+    print(_text(by_name[f"{options.run_name}.csv"]))
     if before is not None:
         print(_gains_text(by_name[f"{options.run_name}_gains.csv"]))
 
@@ -151,19 +151,23 @@ def _record(
     from zdlib.files import sha256
     from zdlib.paths import repo_root
     from zdlib.pipeline.provenance import git_state, hardware
-    from zdlib.source_closure import fingerprints, packages
+    from zdlib.source_closure import LIBRARY_ROOT, fingerprints, packages
 
     root = repo_root()
-    readers = {root / data_set(entry.set).file for entry in profile.data.tests}
-    sources = sorted({root / "zdlib/evaluate/by_profile.py", root / "zdlib/models/factory.py", *readers})
+    files = {
+        "zdlib/evaluate/by_profile.py",
+        "zdlib/models/factory.py",
+        *(data_set(e.set).file for e in profile.data.tests),
+    }
+    sources = sorted(LIBRARY_ROOT / file for file in files)
     local = lambda path: (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()  # noqa: E731
     return {
         "step": f"evaluate {run_name}",
         "profile": profile.model_dump(mode="json"),
         **git_state(root),
         "depends": [
-            *(f"file {name} {digest[:16]}" for name, digest in fingerprints(sources, root).items()),
-            *(f"package {name} {version}" for name, version in packages(sources, root).items()),
+            *(f"file {name} {digest[:16]}" for name, digest in fingerprints(sources, LIBRARY_ROOT).items()),
+            *(f"package {name} {version}" for name, version in packages(sources, LIBRARY_ROOT).items()),
         ],
         "inputs": {local(path): sha256(path) for path in weights},
         "outputs": {local(path): sha256(path) for path in written},
@@ -172,14 +176,15 @@ def _record(
     }
 
 
-def _text(rows: list[dict[str, object]]) -> str:
+def _text(table: "pd.DataFrame") -> str:
     """The table as Markdown: means, and half the width of their intervals."""
     from zdlib.metrics.as_text import markdown
 
     ends = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
     columns = ["data", "protocol", "method", "images", "trained_on", *ends]
     caption = "Means over images, ± half of a 95 % bootstrap interval over scenes or blocks of frames."
-    return markdown({"rows": rows, "columns": columns, "compare": ["data", "protocol"], "hide": [], "caption": caption})
+    content = {"rows": table.to_dict("records"), "columns": columns, "compare": ["data", "protocol"], "hide": []}
+    return markdown({**content, "caption": caption})
 
 
 def _gains_text(table: "pd.DataFrame") -> str:

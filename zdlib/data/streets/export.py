@@ -24,12 +24,14 @@ LAYOUTS = (
 )
 
 
-def prepare(config: StreetsConfig) -> None:
+def prepare(config: StreetsConfig | None) -> None:
     """Write the layouts unless they are there, from the same stores and as many clips.
 
     Raises:
-        ZDError: a store is missing or damaged, or a folder cannot be written.
+        ZDError: the profile names none; a store is missing or damaged, or a folder cannot be written.
     """
+    if config is None:
+        raise ZDError("data.streets: the profile names none: add streets: {root: results/$PROFILE/data/streets}")
     if _there(config) != _wanted(config):
         materialise(config)
 

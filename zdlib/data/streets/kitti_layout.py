@@ -82,8 +82,14 @@ def _write_calibration(day: Path, store: Store) -> None:
             f"R_rect_{camera}": np.eye(3),
             f"P_rect_{camera}": projection,
         }
-    (day / "calib_cam_to_cam.txt").write_text(calibration_text({"corner_dist": [0.0], **cameras}))
-    scanner = {"R": VELODYNE_TO_CAMERA, "T": store.scanner_position, "delta_f": [0.0, 0], "delta_c": [0.0, 0]}
+    (day / "calib_cam_to_cam.txt").write_text(calibration_text({"corner_dist": np.zeros(1), **cameras}))
+    nothing = np.zeros(2)
+    scanner: dict[str, np.ndarray] = {
+        "R": VELODYNE_TO_CAMERA,
+        "T": store.scanner_position,
+        "delta_f": nothing,
+        "delta_c": nothing,
+    }
     (day / "calib_velo_to_cam.txt").write_text(calibration_text(scanner))
     (day / "calib_imu_to_velo.txt").write_text(calibration_text({"R": np.eye(3), "T": INERTIAL}))
 
