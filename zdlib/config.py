@@ -88,6 +88,11 @@ class SetConfig(Frozen):
         return self.name or Path(self.root).name
 
     @property
+    def frames_of(self) -> str:
+        """What numbers of its frames refer to: the copy, and where that has several, which list or part of it."""
+        return self.root
+
+    @property
     def files(self) -> dict[str, str]:
         """The files and folders that decide what is read, by key."""
         split = None if self.split is None else self.split.file
@@ -118,9 +123,13 @@ class KittiRawConfig(SetConfig):
 
     set: Literal["kitti_raw"]
     list_file: str | None = None  # `DAY/DRIVE index l` per line; default: every frame that has a depth
-    depth: Literal["improved", "velodyne", "velodyne_forward", "none"] | None = (
-        None  # default: the protocol's, or improved
-    )
+    # Default: what the protocol judges by; where there is none, improved.
+    depth: Literal["improved", "velodyne", "velodyne_forward", "none"] | None = None
+
+    @property
+    def frames_of(self) -> str:
+        """The copy and the list."""
+        return self.root if self.list_file is None else f"{self.root} ({self.list_file})"
 
 
 class CityscapesConfig(SetConfig):
@@ -128,6 +137,11 @@ class CityscapesConfig(SetConfig):
 
     set: Literal["cityscapes"]
     part: Literal["train", "val", "test"] = "val"
+
+    @property
+    def frames_of(self) -> str:
+        """The copy and the part."""
+        return f"{self.root} ({self.part})"
 
 
 class BenchmarkConfig(SetConfig):
@@ -139,7 +153,7 @@ class BenchmarkConfig(SetConfig):
     ]  # fmt: skip
 
 
-AnySet = NYUConfig | FolderConfig | KittiRawConfig | CityscapesConfig | BenchmarkConfig
+AnySet = NYUConfig | FolderConfig | BenchmarkConfig | KittiRawConfig | CityscapesConfig
 DataSetConfig = Annotated[AnySet, Field(discriminator="set")]
 _SETS: dict[str, type[SetConfig]] = {
     key: kind for kind in get_args(AnySet) for key in get_args(kind.model_fields["set"].annotation)

@@ -154,11 +154,8 @@ def _record(
     from zdlib.source_closure import LIBRARY_ROOT, fingerprints, packages
 
     root = repo_root()
-    files = {
-        "zdlib/evaluate/by_profile.py",
-        "zdlib/models/factory.py",
-        *(data_set(e.set).file for e in profile.data.tests),
-    }
+    readers = {data_set(entry.set).file for entry in profile.data.tests}
+    files = {Path("zdlib/evaluate/by_profile.py"), Path("zdlib/models/factory.py"), *readers}
     sources = sorted(LIBRARY_ROOT / file for file in files)
     local = lambda path: (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()  # noqa: E731
     return {

@@ -72,7 +72,7 @@ class Benchmark:
         """Frames of this data set among those that trained or selected the model, by the checkpoint's account."""
         seen, first = {*info.get("train_frames", ()), *info.get("selection_frames", ())}, 0
         for used in info.get("sets", ()):
-            if (used["set"], used["root"]) == (self.entry.set, self.entry.root):
+            if (used["set"], used["root"]) == (self.entry.set, self.entry.frames_of):
                 return [frame - first for frame in sorted(seen) if first <= frame < first + used["frames"]]
             first += used["frames"]
         # A checkpoint from before lists of data sets trained on NYU's layout, and says what its data are called.

@@ -39,7 +39,7 @@ def open_frames(profile: Profile, run: RunConfig, digest: str | None = None) -> 
     ]
     readers, roles = [reader for reader, _ in opened], [roles for _, roles in opened]
     used = [
-        UsedSet(entry.set, entry.root, entry.title, len(reader))
+        UsedSet(entry.set, entry.frames_of, entry.title, len(reader))
         for entry, reader in zip(profile.data.train, readers, strict=True)
     ]
     joined = Joined(readers)

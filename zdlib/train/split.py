@@ -33,7 +33,7 @@ class UsedSet:
 
     Attributes:
         set: its key.
-        root: its copy, as the profile names it.
+        root: its copy, as the profile names it, and which list or part of it (`SetConfig.frames_of`).
         title: what captions call it.
         frames: how many it has; the first of the next data set has the number after its last.
     """
