@@ -49,6 +49,11 @@ def resize_rows(
     return F.interpolate(between.permute(0, 3, 1, 2), size=(stop - first, size[1]), mode="bilinear", align_corners=True)
 
 
+def ready_for_bands(x: Float[Tensor, "b c h w"], parts: list[tuple[int, int]]) -> Float[Tensor, "b c h w"]:
+    """The map in the layout that `resize_rows` reads rows from; otherwise each band would convert the whole map."""
+    return x if len(parts) == 1 else x.contiguous(memory_format=torch.channels_last)
+
+
 def crop(x: Float[Tensor, "b c h w"], rows: tuple[int, int]) -> Float[Tensor, "b c rows w"]:
     """Some rows of a map."""
     return x if rows == (0, x.shape[2]) else x[:, :, rows[0] : rows[1]]
@@ -85,6 +90,7 @@ def resized_convolution(
     parts = bands(x, x.shape[1], size)
     if len(parts) == 1:
         return F.relu(convolution(resize(x, size)))
+    x = ready_for_bands(x, parts)
 
     def band(rows: tuple[int, int]) -> tuple[Tensor]:
         above, below = max(rows[0] - 1, 0), min(rows[1] + 1, size[0])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from zdlib.errors import ZDError
 from zdlib.geometry import resize
 from zdlib.models.layers.dpt import DecoderFeatures
-from zdlib.models.layers.tiling import bands, crop, in_bands, resize_rows
+from zdlib.models.layers.tiling import bands, crop, in_bands, ready_for_bands, resize_rows
 from zdlib.models.memory import recomputed
 from zdlib.models.zoe.architecture import Architecture
 from zdlib.models.zoe.log_binomial import log_binomial_depth
@@ -146,6 +146,7 @@ class MetricBins(nn.Module):
         if features.pixels is not None:
             centres, coarse = features.pixels.of_resized(centres), features.pixels.of_resized(coarse)
         parts = bands(x, max(coarse.shape[1], centres.shape[1]), fine[0].shape[2:])
+        coarse, centres = ready_for_bands(coarse, parts), ready_for_bands(centres, parts)
         depth = in_bands(parts, lambda rows: (self._mean_bin(fine, coarse, centres, route, rows),))[0]
         return HeadOutput(depth, centres, None)
 
@@ -187,13 +188,15 @@ class MetricBins(nn.Module):
             rows = (0, level.shape[2])
             bins, embedding = self._level(projector, refiner, level, bins, embedding, route, rows)
         projector, refiner, level = last
+        parts = bands(level, level.shape[1], level.shape[2:])
+        bins, embedding = ready_for_bands(bins, parts), ready_for_bands(embedding, parts)
 
         def finish(rows: tuple[int, int]) -> tuple[Tensor, Tensor]:
             finest, embedded = self._level(projector, refiner, level, bins, embedding, route, rows)
             share = self.output.layer(0, embedded, route, slice(self.n_fine, None), bias=False)
             return self._centres(finest, route), share
 
-        centres, share = in_bands(bands(level, level.shape[1], level.shape[2:]), finish)
+        centres, share = in_bands(parts, finish)
         return centres, share
 
     def _level(
