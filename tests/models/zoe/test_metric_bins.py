@@ -5,6 +5,7 @@ import pytest
 import torch
 from golden.weights_recipe import fill_recipe, recipe_features
 from golden_models import GOLDEN, relative_error
+from tiny_models import tiny_model
 
 from zdlib.errors import ZDError
 from zdlib.models.layers.dpt import DecoderFeatures
@@ -149,3 +150,14 @@ def test_image_routing_ignores_batch_mates_and_batch_routing_does_not():
             same = [torch.allclose(together[i], head(alone[i]).depth[0], atol=1e-5) for i in range(2)]
             assert same.count(True) == (2 if head.config.routing == "image" else 1)
         assert both[0](features).domain_logits.argmax(1).tolist() in ([0, 1], [1, 0])
+
+
+@pytest.mark.parametrize("changes", [{}, {"bin_type": "normed"}, {"head": "splitter"}])
+def test_the_trace_ends_with_the_centres_that_the_depth_is_made_of(changes):
+    torch.manual_seed(0)
+    model = tiny_model("swinv2_test_window4_64", **changes)
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        centres = model.head.trace(model.decoder(model.levels(images)))
+        torch.testing.assert_close(centres[-1], model(images).bin_centres)
+    assert [tuple(level.shape[2:]) for level in centres] == [(2, 2), (4, 4), (8, 8), (16, 16), (32, 32)]

@@ -174,6 +174,21 @@ class MetricBins(nn.Module):
         rel = 1 / (rel + 1e-6)
         return (rel - rel.min()) / (rel.max() - rel.min())
 
+    def trace(self, features: DecoderFeatures) -> list[Float[Tensor, "b _ _ _"]]:
+        """The first domain's bin centres, metres (or the training's unit): the seed's, then each level's, to look at.
+
+        Source: ZoeDepth, section 3.2. `forward` computes the same and keeps the last level alone.
+        """
+        x = self.conv(features.bottleneck)
+        route = torch.zeros(len(x), dtype=torch.long, device=x.device)
+        bins = self._seed(self.seed_bins(x, route), route)
+        embedding = self.seed_projector(x, route)
+        centres = [self._centres(bins, route)]
+        for projector, refiner, level in zip(self.projectors, self.refiners, features.fused, strict=True):
+            bins, embedding = self._level(projector, refiner, level, bins, embedding, route, (0, level.shape[2]))
+            centres.append(self._centres(bins, route))
+        return centres
+
     def bins(
         self, x: Float[Tensor, "b c h32 w32"], fused: list[Tensor], route: Route
     ) -> tuple[Float[Tensor, "b k h w"], Float[Tensor, "b hidden h w"]]:
