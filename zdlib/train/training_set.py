@@ -10,9 +10,11 @@ from jaxtyping import Int64
 from torch.utils.data import BatchSampler, Dataset, RandomSampler, Sampler
 
 from zdlib.data.sample import Reader, Sample
+from zdlib.distributed import processes, rank
 from zdlib.errors import ZDError
 from zdlib.recipes import Recipe
 from zdlib.train.augmentation import Augmentation, Frame
+from zdlib.train.method import Feed
 
 MOST_HELD = 4 * 1024**3  # bytes of frames in memory, more than NYU's; of a larger set, each is read when it is wanted
 
@@ -100,6 +102,11 @@ class TrainingSet(Dataset[dict[str, Any]]):
 def _frame(sample: Sample) -> Frame:
     labels = np.zeros(sample.depth.shape, np.uint8) if sample.labels is None else sample.labels
     return sample.image, sample.depth, labels
+
+
+def shuffled_feed(items: TrainingSet, batch_size: int, order: torch.Generator) -> Feed:
+    """What most methods feed their steps with: this process's share of every batch, in another order every epoch."""
+    return Feed(items, Batches(len(items), batch_size, order, rank(), processes()))
 
 
 class Batches(Sampler[list[int]]):

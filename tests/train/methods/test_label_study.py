@@ -14,7 +14,7 @@ from zdlib.models.zoe.guided import hidden_labels
 from zdlib.paths import RunPaths
 from zdlib.train.frames import open_frames
 from zdlib.train.method import find_method
-from zdlib.train.methods.label_study import LabelledReader, Relabelled, shuffled
+from zdlib.train.methods.label_study import LabelledReader, Relabelled, donors
 from zdlib.train.run import train
 from zdlib.train.setup import set_up
 
@@ -49,10 +49,10 @@ def test_without_options_it_is_zoe_distill_to_the_bit(profile):
 
 
 def test_shuffled_labels_are_other_frames_and_all_of_them():
-    donors = shuffled(np.arange(10, 30), seed=3)
-    assert sorted(donors) == sorted(donors.values()) == list(range(10, 30))
-    assert all(frame != donor for frame, donor in donors.items())
-    assert donors != shuffled(np.arange(10, 30), seed=4)
+    numbers = donors(np.arange(10, 30), seed=3)
+    assert sorted(numbers) == sorted(numbers.values()) == list(range(10, 30))
+    assert all(frame != donor for frame, donor in numbers.items())
+    assert numbers != donors(np.arange(10, 30), seed=4)
 
 
 def test_a_relabelled_frame_keeps_everything_else(profile):

@@ -25,7 +25,6 @@ from torch import Tensor
 
 from zdlib.config import ModelConfig, RunConfig, TrainConfig
 from zdlib.data.sample import Reader, Sample
-from zdlib.distributed import processes, rank
 from zdlib.errors import ZDError
 from zdlib.models.layers.dpt import DecoderFeatures
 from zdlib.models.zoe.guided import hide_labels
@@ -34,7 +33,7 @@ from zdlib.train.method import Batch, Feed, Items, Watch, check_options
 from zdlib.train.methods.zoe_distill import Options as ZoeDistillOptions
 from zdlib.train.methods.zoe_distill import ZoeDistill
 from zdlib.train.split import RunFrames
-from zdlib.train.training_set import Batches, TrainingSet
+from zdlib.train.training_set import TrainingSet, shuffled_feed
 
 
 class Options(ZoeDistillOptions):
@@ -52,21 +51,17 @@ class LabelStudy(ZoeDistill):
         shared = {key: value for key, value in run.options.items() if key in ZoeDistillOptions.model_fields}
         super().__init__(model, train, run.model_copy(update={"options": shared}))
         self._treatment = check_options(Options, run)
+        if model.label_input:
+            self.items = LabelledPictures
 
     def feed(self, frames: RunFrames, order: torch.Generator) -> Feed:
         """Zoe-Distill's, of the share of scenes and with the labels that the options ask for."""
         chosen = self._scenes_of_the_share(frames)
         reader: Reader = frames.reader
         if self._treatment.labels == "shuffled":
-            reader = Relabelled(reader, shuffled(chosen, self._run.seed))
-        kind = LabelledPictures if self._model.label_input else TrainingSet
-        items = kind(reader, chosen, self._recipe, augment=True, seed=self._run.seed)
-        return Feed(items, Batches(len(items), self._train.batch_size, order, rank(), processes()))
-
-    def selection_set(self, frames: RunFrames) -> TrainingSet:
-        """The selection frames as they are; they carry their labels for a network that is given them."""
-        kind = LabelledPictures if self._model.label_input else TrainingSet
-        return kind(frames.reader, frames.roles.selection, self._recipe, augment=False, seed=self._run.seed)
+            reader = Relabelled(reader, donors(chosen, self._run.seed))
+        items = self.items(reader, chosen, self._recipe, augment=True, seed=self._run.seed)
+        return shuffled_feed(items, self._train.batch_size, order)
 
     def network(self, device: torch.device) -> ZoeDepth:
         """Zoe-Distill's; without ImageNet weights, the encoder's batch normalisation learns its statistics."""
@@ -134,7 +129,7 @@ def _gradient(loss: Tensor, maps: Sequence[Tensor]) -> Float[Tensor, " n"]:
     return torch.cat([part.flatten() for part in parts])
 
 
-def shuffled(numbers: Int64[np.ndarray, " k"], seed: int) -> dict[int, int]:
+def donors(numbers: Int64[np.ndarray, " k"], seed: int) -> dict[int, int]:
     """For each frame, the frame whose labels it gets: never its own, each one's once (one cycle through all)."""
     cycle = np.random.default_rng([seed, 1]).permutation(numbers).tolist()
     return dict(zip(cycle, [*cycle[1:], *cycle[:1]], strict=True))

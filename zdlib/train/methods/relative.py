@@ -17,7 +17,6 @@ from pydantic import Field
 from torch import Tensor
 
 from zdlib.config import Frozen, ModelConfig, RunConfig, TrainConfig
-from zdlib.distributed import processes, rank
 from zdlib.geometry import resize
 from zdlib.losses.relative import affine_invariant_loss, gradient_matching_loss, standardise
 from zdlib.metrics.relative import aligned_depth
@@ -29,7 +28,7 @@ from zdlib.models.zoe.network import ZoeDepth
 from zdlib.train.method import Batch, Feed, Items, Network, Selection, Watch, check_options
 from zdlib.train.split import RunFrames
 from zdlib.train.step import adamw_one_cycle, grey_image, prepare_network
-from zdlib.train.training_set import Batches, TrainingSet
+from zdlib.train.training_set import TrainingSet, shuffled_feed
 from zdlib.train.validation import validate
 
 
@@ -57,7 +56,7 @@ class Relative:
     def feed(self, frames: RunFrames, order: torch.Generator) -> Feed:
         """Frames with depth, augmented."""
         items = TrainingSet(frames.reader, frames.roles.train, self._recipe, augment=True, seed=self._run.seed)
-        return Feed(items, Batches(len(items), self._train.batch_size, order, rank(), processes()))
+        return shuffled_feed(items, self._train.batch_size, order)
 
     def selection_set(self, frames: RunFrames) -> TrainingSet:
         """The selection frames as they are."""

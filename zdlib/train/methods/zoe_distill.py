@@ -14,7 +14,6 @@ from pydantic import Field
 from torch import Tensor
 
 from zdlib.config import Frozen, ModelConfig, RunConfig, TrainConfig
-from zdlib.distributed import processes, rank
 from zdlib.errors import ZDError
 from zdlib.geometry import resize
 from zdlib.losses.zoe_distill import ZoeDistillLoss
@@ -26,7 +25,7 @@ from zdlib.models.zoe.network import ZoeDepth
 from zdlib.train.method import Batch, Feed, Items, Network, Selection, Watch, check_options
 from zdlib.train.split import RunFrames
 from zdlib.train.step import adamw_one_cycle, grey_image, prepare_network
-from zdlib.train.training_set import Batches, TrainingSet
+from zdlib.train.training_set import TrainingSet, shuffled_feed
 from zdlib.train.validation import validate
 
 
@@ -44,6 +43,7 @@ class ZoeDistill:
     """See `zdlib.train.method.Method`."""
 
     selection: ClassVar[Selection] = Selection("abs_rel", "AbsRel")
+    items: type[TrainingSet] = TrainingSet  # what frames are made into
 
     def __init__(self, model: ModelConfig, train: TrainConfig, run: RunConfig):
         self._model, self._train, self._run = model, train, run
@@ -53,12 +53,12 @@ class ZoeDistill:
 
     def feed(self, frames: RunFrames, order: torch.Generator) -> Feed:
         """Frames with depth and labels, augmented."""
-        items = TrainingSet(frames.reader, frames.roles.train, self._recipe, augment=True, seed=self._run.seed)
-        return Feed(items, Batches(len(items), self._train.batch_size, order, rank(), processes()))
+        items = self.items(frames.reader, frames.roles.train, self._recipe, augment=True, seed=self._run.seed)
+        return shuffled_feed(items, self._train.batch_size, order)
 
     def selection_set(self, frames: RunFrames) -> TrainingSet:
         """The selection frames as they are."""
-        return TrainingSet(frames.reader, frames.roles.selection, self._recipe, augment=False, seed=self._run.seed)
+        return self.items(frames.reader, frames.roles.selection, self._recipe, augment=False, seed=self._run.seed)
 
     def network(self, device: torch.device) -> ZoeDepth:
         """Seeded weights; with the U-Net unless the run is a control."""
