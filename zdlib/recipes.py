@@ -71,8 +71,11 @@ RECIPES: dict[RecipeName, Recipe] = {
     ),
 }
 
-# ZoeDepth's range on KITTI.
-RECIPES["street"] = RECIPES["corrected"].model_copy(update={"max_depth": 80.0})
+# ZoeDepth's range on KITTI, up to 80 m. The unit is 10 m: the head's attractors reach about a unit far (1 / (300 dx) of
+# a distance dx), so that with this one roads are to it what rooms are in metres.
+RECIPES["street"] = RECIPES["corrected"].model_copy(
+    update={"metres_per_unit": 10.0, "min_depth": 1e-4, "max_depth": 8.0}
+)
 
 assert set(RECIPES) == set(get_args(RecipeName))
 
