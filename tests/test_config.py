@@ -232,7 +232,8 @@ def write(folder: Path, **profiles: dict[str, Any]) -> None:
 def test_a_profile_extends_another_mapping_by_mapping(tmp_path: Path) -> None:
     base = {key: value for key, value in content().items() if key != "name"}
     write(tmp_path, base=base, middle={"extends": "base", "train": {"epochs": 2}, "model": {"input_size": [64, 64]}})
-    write(tmp_path, top={"extends": "middle", "train": {"lr": 1e-3}, "runs": {"distill": None}, "study": None})
+    only_control = {"distill": None, "published": None}
+    write(tmp_path, top={"extends": "middle", "train": {"lr": 1e-3}, "runs": only_control, "study": None})
     top, untouched = (load_profile(name, tmp_path) for name in ("middle", "base"))
     assert (top.train.epochs, top.train.lr) == (2, untouched.train.lr)
     assert top.model.input_size == (64, 64), "a list replaces a list"
