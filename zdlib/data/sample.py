@@ -18,7 +18,8 @@ class Sample:
         name: unique within its data set, usable as a file name (`nyu_0012`, an iBims-1 image name).
         image: (h, w, 3) uint8 RGB.
         depth: (h, w) float32 planar depth in metres; 0 where there is no measurement.
-        labels: (h, w) uint8 class ids 0..13 (`zdlib.data.classes`), 0 = unlabelled; None where the data set has none.
+        labels: (h, w) uint8 class ids 0..13 (`zdlib.data.classes`), 0 = unlabelled; of streets, train ids 0..18, 255 =
+            ignored (`zdlib.data.street_classes`); None where the data set has none.
         mask: (h, w) bool, False where the data set itself says the pixel must not be judged (iBims-1's
             `mask_invalid` and `mask_transp`); None where it has no such mask. Protocols decide whether to apply it.
         scene: the scene this frame belongs to (frames of one scene are not independent).
