@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zdlib.bench.cases import SAVINGS, Case
+from zdlib.bench.cases import SAVINGS, STOCK_ALLOCATOR, Case
 from zdlib.bench.reference import PlainZoeDepth, Stage, plain_loss
 from zdlib.config import RunConfig, TrainConfig
 from zdlib.models.checkpoints import load_checkpoint, read_safetensors
@@ -34,10 +34,16 @@ _SAMPLES = 512  # gradients compared in each tensor
 def prepare(case: Case, contestant: str, weights: Path) -> Work:
     """The contestant's work.
 
+    Its process keeps freed memory for the next pass, whosever code it runs: that setting is open to all of them. Only
+    contestants whose name says so, and those of the savings, where it is the last one, leave the allocator as it is.
+
     Raises:
         ZDError: no such contestant for this model, or what it needs is not installed.
     """
-    work = (_inference if case.work == "inference" else _training)(case, contestant, weights)
+    name = contestant.removesuffix(STOCK_ALLOCATOR)
+    if name == contestant and not (case.group == "savings" and name in SAVINGS):
+        keep_freed_memory()
+    work = (_inference if case.work == "inference" else _training)(case, name, weights)
 
     def repeated() -> Outcome:
         for _ in range(case.repeats - 1):
@@ -63,7 +69,6 @@ def _inference(case: Case, contestant: str, weights: Path) -> Work:
     if contestant in SAVINGS:
         plain = _with_savings(model.network, contestant)
         return _depth_of(lambda: plain(x)[:, 0])
-    keep_freed_memory()  # as evaluation and `zdlib predict` do
     if "compiled" in contestant:
         model.network.compile(dynamic=False)
     once = Inference(flip=False, precision="bf16" if contestant.endswith("bf16") else "fp32")
@@ -125,7 +130,6 @@ def _batch(case: Case) -> dict[str, Tensor]:
 
 def _our_step(model: ZoeDepth, batch: dict[str, Tensor], config: TrainConfig) -> Callable[[], dict[str, float]]:
     """The step of `zdlib.train.run`."""
-    keep_freed_memory()
     method = ZoeDistill(model.config, config, RunConfig(title="ours", recipe="published", seg_weight=SEG_WEIGHT))
     method.prepare(model)
     source = Path("benchmark")
