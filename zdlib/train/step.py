@@ -65,7 +65,7 @@ class Trainer:
             for name, loss in losses.items():
                 sums[name] = sums.get(name, 0.0) + loss.item() * share
         self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_grad_norm)
+        norm = clip_gradients(self.model, self.config.clip_grad_norm)
         if not self.scaler.is_enabled():  # which skips such a step itself
             self._check(norm, "gradient", batch)
         scale = self.scaler.get_scale()
@@ -104,6 +104,20 @@ class Trainer:
             raise ZDError(
                 f"{self.source}: the {what} is not finite on frames {frames}: inspect them, or lower train.lr"
             )
+
+
+def clip_gradients(model: nn.Module, limit: float) -> Tensor:
+    """Scale all gradients together so that their norm is `limit` at most; returns the norm before.
+
+    Modules that keep their gradient to themselves (`detach`) are clipped apart, and their norm is not in the one
+    returned: by way of a common norm, what only reads the features would still change how fast these learn.
+    """
+    apart = [module for module in model.modules() if getattr(module, "detach", False)]
+    others = {id(parameter) for module in apart for parameter in module.parameters()}
+    norm = nn.utils.clip_grad_norm_([p for p in model.parameters() if id(p) not in others], limit)
+    for module in apart:
+        nn.utils.clip_grad_norm_(module.parameters(), limit)
+    return norm
 
 
 def _parts(frames: int, parts: int) -> list[slice]:
