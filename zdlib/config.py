@@ -228,6 +228,10 @@ class ModelConfig(Frozen):
     n_attractors: tuple[Positive, ...] = (16, 8, 4, 1)
     segmentation_channels: tuple[Positive, ...] = (256, 128, 64, 32, 16)
     label_input: bool = False  # pictures carry their true labels: the control study's positive control
+    # The metric head's variants (ZoeDepth, Table 5); `zdlib.models.zoe.architecture` explains them and has the rest.
+    head: Literal["attractor", "splitter", "naive"] = "attractor"
+    attractor_type: Literal["inv", "exp"] = "inv"
+    output: Literal["log_binomial", "softmax"] = "log_binomial"
 
 
 class TrainConfig(Frozen):

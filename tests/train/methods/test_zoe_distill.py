@@ -5,11 +5,14 @@ import safetensors.torch
 import tiny_training
 import torch
 
-from zdlib.config import Profile
+from zdlib.config import ModelConfig, Profile, load_profile
 from zdlib.paths import RunPaths
 from zdlib.train.frames import open_frames
 from zdlib.train.run import train
 from zdlib.train.setup import set_up
+
+
+HEADS = load_profile("heads").study.arms
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +66,16 @@ def test_a_training_at_some_pixels_repeats_to_the_bit(profile):
     assert all(torch.equal(first[name], second[name]) for name in first)
     everywhere = weights(profile, "distill", "guided")
     assert not all(torch.equal(first[name], everywhere[name]) for name in first)
+
+
+@pytest.mark.parametrize("arm", sorted(HEADS))
+def test_every_metric_head_learns(profile, arm):
+    """The arms of profile `heads`, on tiny frames: a few steps on one batch lower its loss."""
+    changes = HEADS[arm].model
+    model = ModelConfig.model_validate(profile.model.model_dump() | {"n_bins": 16} | changes)
+    run = profile.runs["control"].model_copy(update={"options": {"loss_stride": 2}})
+    changed = profile.model_copy(update={"model": model})
+    setup = set_up(changed, run, open_frames(changed, run), torch.device("cpu"), steps=100)
+    batch = torch.utils.data.default_collate([setup.feed.items[i] for i in range(2)])
+    totals = [setup.trainer.step(batch)["total"] for _ in range(8)]
+    assert totals[-1] < totals[0]

@@ -43,14 +43,11 @@ class Architecture(ModelConfig):
     encoder_weights: str = "none"
     input_size: tuple[Positive, Positive] = (384, 512)
     keep_aspect_ratio: bool = False
-    head: Literal["attractor", "splitter", "naive"] = "attractor"
     bin_type: Literal["softplus", "normed", "hybrid1", "hybrid2"] = "softplus"
-    attractor_type: Literal["inv", "exp"] = "inv"
     attractor_kind: Literal["mean", "sum"] = "mean"
     attractor_alpha: float = 300.0
     attractor_gamma: float = 2.0
     normalise_attractors: bool = False
-    output: Literal["log_binomial", "softmax"] = "log_binomial"
     min_temperature: float = 0.0212
     max_temperature: float = 50.0
     inverse_rel_depth: bool = False
