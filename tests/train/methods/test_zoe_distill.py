@@ -11,7 +11,6 @@ from zdlib.train.frames import open_frames
 from zdlib.train.run import train
 from zdlib.train.setup import set_up
 
-
 HEADS = load_profile("heads").study.arms
 
 
