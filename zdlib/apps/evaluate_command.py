@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from zdlib.config import load_profile
-    from zdlib.data.streets.export import prepare
+    from zdlib.data.streets.export import prepare_what_is_read
     from zdlib.evaluate.by_profile import open_benchmarks
     from zdlib.files import write_csv, write_json
     from zdlib.models.depth_model import Inference
@@ -80,8 +80,7 @@ def run(options: argparse.Namespace) -> None:
     weights = {trained.title: paths.checkpoints / f"{options.run_name}.safetensors"}
     if before is not None:
         weights = {f"before ({before.name})": before, **weights}
-    if profile.data.streets is not None:
-        prepare(profile.data.streets)
+    prepare_what_is_read(profile.data)
     benchmarks = open_benchmarks(profile)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     models = {title: load_depth_model(path, device=device) for title, path in weights.items()}

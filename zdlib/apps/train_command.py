@@ -41,7 +41,7 @@ def add_parser(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from zdlib.config import load_profile
-    from zdlib.data.streets.export import prepare
+    from zdlib.data.streets.export import prepare_what_is_read
     from zdlib.distributed import is_first, join, leave, wait
     from zdlib.paths import RunPaths
     from zdlib.train.run import train
@@ -51,8 +51,8 @@ def _run(options: argparse.Namespace) -> None:
         raise ZDError(f"--set: results/{profile.name} belongs to the profile as it is: name another folder with --out")
     try:
         join()
-        if is_first() and profile.data.streets is not None:
-            prepare(profile.data.streets)
+        if is_first():
+            prepare_what_is_read(profile.data)
         wait()
         result = train(profile, options.run_name, RunPaths(options.out or profile.name), options.start)
         if is_first():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from zdlib.apps.command_line import main
-from zdlib.config import StreetsConfig
+from zdlib.config import StreetsConfig, load_profile
 from zdlib.data.sets.cityscapes import CityscapesReader
 from zdlib.data.sets.kitti_raw import KittiRawReader
 from zdlib.data.sets.vkitti2 import VirtualKittiReader
@@ -121,6 +121,14 @@ def test_what_is_there_is_not_written_again(root: Path, monkeypatch: pytest.Monk
     prepare(StreetsConfig(root=str(root), clips=CLIPS))
     assert len(written) == 2, "half a mark is none"
     (root / "written.json").write_text(before)
+
+
+def test_only_who_reads_the_streets_has_them_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[StreetsConfig] = []
+    monkeypatch.setattr(export, "prepare", written.append)
+    for name in ("demo", "streets"):
+        export.prepare_what_is_read(load_profile(name).data)
+    assert written == [load_profile("streets").data.streets]
 
 
 def test_the_command_checks_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

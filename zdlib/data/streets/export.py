@@ -5,7 +5,7 @@ All of it is 152 clips and 64 frames, 300 MB, 15 seconds of one core.
 
 from tqdm import tqdm
 
-from zdlib.config import StreetsConfig
+from zdlib.config import DataConfig, StreetsConfig
 from zdlib.data.folders import atomic_folder
 from zdlib.data.streets.cityscapes_layout import write_cityscapes
 from zdlib.data.streets.kitti_layout import write_kitti
@@ -34,6 +34,17 @@ def prepare(config: StreetsConfig | None) -> None:
         raise ZDError("data.streets: the profile names none: add streets: {root: results/$PROFILE/data/streets}")
     if _there(config) != _wanted(config):
         materialise(config)
+
+
+def prepare_what_is_read(data: DataConfig) -> None:
+    """Write the layouts if a data set of a profile lies in them, unless they are there.
+
+    Raises:
+        ZDError: a store is missing or damaged, or a folder cannot be written.
+    """
+    entries = (*data.train, *data.tests)
+    if data.streets is not None and any(entry.root.startswith(f"{data.streets.root}/") for entry in entries):
+        prepare(data.streets)
 
 
 def materialise(config: StreetsConfig) -> None:
