@@ -10,7 +10,17 @@ import pandas as pd
 import pytest
 
 from zdlib.errors import ZDError
-from zdlib.files import atomic_path, read_json, sha256, write_bytes, write_csv, write_json, write_text, write_together
+from zdlib.files import (
+    atomic_path,
+    content_sha256,
+    read_json,
+    sha256,
+    write_bytes,
+    write_csv,
+    write_json,
+    write_text,
+    write_together,
+)
 
 
 def test_a_new_file_appears_whole_in_a_new_folder(tmp_path: Path) -> None:
@@ -136,3 +146,25 @@ def test_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     with pytest.raises(ZDError, match="is a device or a pipe"):
         write_text(tmp_path / "pipe", "x")
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_a_folder_s_hash_is_finite_and_of_files_alone(tmp_path: Path) -> None:
+    """Links that lead back would be followed forty times each; a pipe would never end."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "x").write_text("x")
+    plain = content_sha256(tmp_path)
+    for number in range(3):
+        (tmp_path / "a" / "b" / f"back{number}").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "self").symlink_to(".")
+    assert content_sha256(tmp_path) == plain
+    (tmp_path / "other").symlink_to("a")
+    assert content_sha256(tmp_path) != plain
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ZDError, match=r"pipe: is a pipe, not a file"):
+        content_sha256(tmp_path)
+
+
+def test_a_name_that_is_no_text_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ZDError, match="a file's name that is not UTF-8"):
+        write_csv(tmp_path / "a.csv", pd.DataFrame({"name": [os.fsdecode(b"\xff.png")]}))
+    assert not list(tmp_path.iterdir())

@@ -2,8 +2,8 @@
 
     python tests/tiny_training.py FOLDER KILLS SEED
 
-trains FOLDER's profile tiny in child processes that are killed with SIGKILL: one while a state is being written, the
-others at random moments; then lets the last one finish.
+trains FOLDER's profile tiny in child processes that are killed with SIGKILL: two while a state is being written, the
+others at random moments; then lets the last one finish. After the first kill a bit of the last state is turned.
 """
 
 import io
@@ -95,19 +95,31 @@ def train_in_child(write_fails_at: int | None) -> int:
     os._exit(main(["train", "--profile", "tiny", "--run", "distill", "--resume"]))
 
 
+def turn_a_bit(folder: Path, rng: random.Random) -> str:
+    """Change one bit of the last state, as a bad disk would; returns the file's name."""
+    *_, before, last = sorted(folder.glob("results/tiny/checkpoints/distill.unfinished/state-*.pt"))
+    assert before.stat().st_size > 1000
+    content = bytearray(last.read_bytes())
+    content[rng.randrange(len(content) // 4, len(content))] ^= 1 << rng.randrange(8)
+    last.write_bytes(content)
+    return last.name
+
+
 def train_and_kill(kills: int, seed: int) -> None:
     """Print one line a killed child, and leave a finished run."""
     import zdlib.train.run  # noqa: F401  # imported once, before the children are forked
 
     rng = random.Random(seed)
     for number in range(kills):
-        writing = number == kills // 2
-        child = train_in_child(write_fails_at=2 if writing else None)
+        writing = {0: 4, kills // 2: 2}.get(number)  # the state that is half written
+        child = train_in_child(write_fails_at=writing)
         time.sleep(0 if writing else rng.uniform(0.3, 2.0))
         if not writing:
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         print(f"kill {number + 1}: {'while writing' if writing else 'at random'}, status {status}")
+        if number == 0:
+            print(f"a bit turned in {turn_a_bit(Path(os.environ['ZD_ROOT']), rng)}")
     _, status = os.waitpid(train_in_child(None), 0)
     if status:
         sys.exit(f"the last child ended with {status}")

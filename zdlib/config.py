@@ -5,22 +5,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from zdlib.errors import ZDError
 from zdlib.paths import repo_root
-from zdlib.profile_files import profile_content
+from zdlib.profile_files import NAME, profile_content
 from zdlib.recipes import RECIPES, Recipe, RecipeName
 
 Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0, le=100_000)]  # of epochs, frames of a batch, …: more is a slip of the pen
+Width = Annotated[int, Field(gt=0, le=16_384)]  # of a layer
+Side = Annotated[int, Field(ge=32, le=8_192)]  # of a network's input, pixels: encoders halve it five times
+Pixels = Annotated[int, Field(gt=0, le=8_192)]  # of a picture's side
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$", max_length=100)]  # becomes a file's
 ZOE_DISTILL = "zoe_distill"  # the paper's method; others are known to `zdlib.train.methods` alone
 LABEL_STUDY = "label_study"  # the same with one thing changed about its labels
 
 
 class Frozen(BaseModel):
-    """Immutable, and strict about names."""
+    """Immutable, and strict about names; a number is finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class EmbeddedConfig(Frozen):
@@ -75,7 +88,7 @@ class SetConfig(Frozen):
     name: str = ""  # what captions call it; default: the last part of `root`
     split: SplitConfig | None = None  # default: the set's official one, if it has one, else nothing is held out
     protocol: str | None = None  # of a test; default: the one that the set's numbers are usually reported under
-    size: tuple[Positive, Positive] | None = None  # of a training set: height, width its frames are resized to
+    size: tuple[Pixels, Pixels] | None = None  # of a training set: height, width its frames are resized to
 
     @field_validator("split", mode="before")
     @classmethod
@@ -219,14 +232,14 @@ class DataConfig(Frozen):
 class ModelConfig(Frozen):
     """Architecture. The defaults are Zoe-Distill's; see `zdlib.models`."""
 
-    encoder: str  # a timm model name
+    encoder: str = Field(pattern=r"^[A-Za-z0-9_.]+$", max_length=200)  # a timm model name; nothing is downloaded
     encoder_weights: str  # "none", "packaged" (ImageNet weights from a pip package), or a MiDaS checkpoint file
-    input_size: tuple[Positive, Positive]  # height, width the network resizes to
-    decoder_channels: Positive = 256
-    n_bins: Positive = 64
-    bin_embedding_dim: Positive = 128
-    n_attractors: tuple[Positive, ...] = (16, 8, 4, 1)
-    segmentation_channels: tuple[Positive, ...] = (256, 128, 64, 32, 16)
+    input_size: tuple[Side, Side]  # height, width the network resizes to
+    decoder_channels: Width = 256
+    n_bins: Width = 64
+    bin_embedding_dim: Width = 128
+    n_attractors: tuple[Width, ...] = (16, 8, 4, 1)
+    segmentation_channels: tuple[Width, ...] = Field(default=(256, 128, 64, 32, 16), min_length=1, max_length=5)
     label_input: bool = False  # pictures carry their true labels: the control study's positive control
     # The metric head's variants (ZoeDepth, Table 5); `zdlib.models.zoe.architecture` explains them and has the rest.
     head: Literal["attractor", "splitter", "naive"] = "attractor"
@@ -237,9 +250,9 @@ class ModelConfig(Frozen):
 class TrainConfig(Frozen):
     """Optimisation; what the recipes share. The defaults are the paper's."""
 
-    epochs: Positive = 15
-    batch_size: Positive = 3  # frames of one optimiser step, over all processes and accumulated parts
-    accumulate: Positive = 1  # parts that a process takes its share of a batch in: less memory, losses pooled by part
+    epochs: Count = 15
+    batch_size: Count = 3  # frames of one optimiser step, over all processes and accumulated parts
+    accumulate: Count = 1  # parts that a process takes its share of a batch in: less memory, losses pooled by part
     lr: float = Field(default=1.61e-4, gt=0)
     encoder_lr_factor: float = Field(default=10.0, ge=1)  # the encoder's learning rate is lr / factor
     weight_decay: float = Field(default=0.01, ge=0)
@@ -247,10 +260,10 @@ class TrainConfig(Frozen):
     div_factor: float = Field(default=1.0, ge=1)  # OneCycle: first learning rate is lr / div_factor
     final_div_factor: float = Field(default=1e4, ge=1)
     clip_grad_norm: float = Field(default=0.1, gt=0)
-    validations_per_epoch: Positive = 4
+    validations_per_epoch: Count = 4
     validation_fraction: float = Field(default=0.1, gt=0, lt=1)  # of the training scenes
-    workers: int = Field(default=2, ge=0)
-    threads: int | None = Field(default=None, ge=1)  # CPU threads; None = torch's choice
+    workers: int = Field(default=2, ge=0, le=256)
+    threads: int | None = Field(default=None, ge=1, le=1024)  # CPU threads; None = torch's choice
     precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32"  # auto: bf16 where the processor computes in it
     checkpoint_activations: bool = False  # the backward pass runs the encoder's blocks again: less memory, more time
     compile: bool = False  # torch.compile of the training step's forward and backward pass; rounds otherwise
@@ -266,7 +279,7 @@ class RunConfig(Frozen):
     options: dict[str, Any] = {}  # settings that only this method has; it checks them
     recipe: RecipeName = "corrected"
     seg_weight: float = Field(default=0.1, ge=0)  # w_dis; 0 is the control: no segmentation head at all
-    seed: int = 43
+    seed: int = Field(default=43, ge=0, lt=2**32 - 2**16)  # each process adds its number
     detach_features: bool = False  # the segmentation head learns but sends no gradient back: it cannot help depth
     freeze_encoder: bool = False  # the encoder keeps its first weights
     start_from: str | None = None  # a checkpoint of ours whose weights training begins with; None = the model's own
@@ -290,17 +303,17 @@ class RunConfig(Frozen):
 class EvalConfig(Frozen):
     """Evaluation."""
 
-    batch_size: Positive = 8
+    batch_size: Count = 8
     flip: bool = True  # average the prediction with that of the mirrored image
     precision: Literal["fp32", "bf16"] = "fp32"
-    qualitative: Positive = 6  # rows of the picture grids
+    qualitative: int = Field(default=6, gt=0, le=1_000)  # rows of the picture grids
 
 
 class Arm(Frozen):
     """One treatment of a study: a `RunConfig` trained once per seed, with what it changes of the profile."""
 
     title: str
-    seeds: list[int] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32 - 2**16)]] = Field(min_length=1, max_length=1_000)
     method: str = ZOE_DISTILL
     options: dict[str, Any] = {}
     seg_weight: float = Field(default=0.1, ge=0)
@@ -313,7 +326,7 @@ class Arm(Frozen):
 class StudyConfig(Frozen):
     """A grid of trainings."""
 
-    arms: dict[str, Arm] = Field(min_length=1)
+    arms: dict[Name, Arm] = Field(min_length=1)
     pairs: list[tuple[str, str]] = Field(min_length=1)  # (arm, the arm it is compared with), in the tables' order
     # The first pair is the primary contrast. Tests of the family are corrected together, others are exploratory.
     family: list[tuple[str, str]] = []
@@ -321,6 +334,9 @@ class StudyConfig(Frozen):
 
     @model_validator(mode="after")
     def _arms_are_known(self) -> "StudyConfig":
+        for key, arm_of_key in self.arms.items():
+            if len(set(arm_of_key.seeds)) < len(arm_of_key.seeds):
+                raise ValueError(f"arms: {key}: names a seed twice: name each once")
         for arm in {arm for pair in self.pairs for arm in pair} - self.arms.keys():
             raise ValueError(f"pairs: no arm {arm!r}: choose from {', '.join(self.arms)}")
         for pair in self.family:
@@ -340,11 +356,11 @@ class StudyConfig(Frozen):
 class Profile(Frozen):
     """Everything a run depends on."""
 
-    name: str
+    name: Name
     data: DataConfig
     model: ModelConfig
     train: TrainConfig
-    runs: dict[str, RunConfig] = {}
+    runs: dict[Name, RunConfig] = {}
     evaluate: EvalConfig = EvalConfig()
     study: StudyConfig | None = None
 
@@ -448,7 +464,10 @@ def _explain(error: ValidationError) -> str:
 
 def _short(value: object, length: int = 200) -> str:
     """What was found, cut where a whole section is wrong."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # thousands of digits, or of brackets
+        text = f"{type(value).__name__} of more than a line can show"
     return text if len(text) <= length else f"{text[:length]}…"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from zdlib.errors import ZDError
+from zdlib.gates.opening import explained, open_regular, read_text
 
 
 @contextmanager
@@ -108,8 +109,17 @@ def _kept(path: Path) -> Iterator[Path | None]:
 
 
 def write_text(path: str | os.PathLike[str], content: str) -> None:
-    """Write `content` atomically as UTF-8."""
-    write_bytes(path, content.encode())
+    """Write `content` atomically as UTF-8.
+
+    Raises:
+        ZDError: it holds a name that is not (file names may be any bytes); or as `atomic_path`.
+    """
+    try:
+        encoded = content.encode()
+    except UnicodeEncodeError as error:
+        name = ascii(content[max(error.start - 40, 0) : error.end + 10])
+        raise ZDError(f"{path}: would hold a file's name that is not UTF-8, near {name}: rename that file") from error
+    write_bytes(path, encoded)
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
@@ -128,26 +138,40 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     Raises:
         ZDError: the file is missing or is not JSON.
     """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ZDError(f"{path}: no such file: run the step that writes it (./run_all.sh --status)") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ZDError(f"{path}: not valid JSON ({error}): delete it and run again") from error
+    fix = "delete it and run again"
+    if not os.path.lexists(path):
+        raise ZDError(f"{path}: no such file: run the step that writes it (./run_all.sh --status)")
+    text = read_text(path, fix, "not valid JSON")
+    with explained(path, "not valid JSON", fix):
+        return json.loads(text)
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
-    """Hexadecimal SHA-256 of a file's content."""
-    with open(path, "rb") as file:
+    """Hexadecimal SHA-256 of a file's content.
+
+    Raises:
+        ZDError: it is missing or no regular file.
+    """
+    with open_regular(path, "name a file that can be read") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def content_sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content, or of the names and contents of all files of a folder."""
+    """Hexadecimal SHA-256 of a file's content, or of the names and contents of all files of a folder.
+
+    Links are followed, unless they lead back to a folder above.
+
+    Raises:
+        ZDError: something that is neither file nor folder lies there.
+    """
     if path.is_file():
         return sha256(path)
     digest = hashlib.sha256()
-    files = (Path(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names)
+    files = []
+    for folder, folders, names in os.walk(path, followlinks=True):
+        here = Path(folder).resolve()
+        folders[:] = [name for name in folders if not here.is_relative_to(Path(folder, name).resolve())]
+        files += [Path(folder, name) for name in names]
     for file in sorted(files):
         digest.update(f"{file.relative_to(path).as_posix()} {sha256(file)}\n".encode())
     return digest.hexdigest()

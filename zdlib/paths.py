@@ -1,6 +1,7 @@
 """All folder names in one place."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def resolve(path: str | Path) -> Path:
     """`path` with `~` and `$ZD_DATA` expanded; a relative one is taken from the repository's root.
 
     Raises:
-        ZDError: the path names `$ZD_DATA`, which is not set.
+        ZDError: the path names `$ZD_DATA`, which is not set, or a user's folder that there is not.
     """
     text = str(path)
     if "$ZD_DATA" in text:
@@ -31,14 +32,27 @@ def resolve(path: str | Path) -> Path:
         if not folder:
             raise ZDError(f"{text}: ZD_DATA is not set: export ZD_DATA=/folder/of/the/data, or name a path without it")
         text = text.replace("$ZD_DATA", folder)
-    return repo_root() / Path(text).expanduser()
+    if "\0" in text:
+        raise ZDError(f"{text!r}: no possible file name: leave the NUL out")
+    try:
+        return repo_root() / Path(text).expanduser()
+    except RuntimeError as error:  # ~name without such a user, ~ without a home
+        raise ZDError(f"{text}: {' '.join(str(error).split())}: write the whole path") from error
 
 
 @dataclass(frozen=True)
 class RunPaths:
-    """Where one profile's run reads and writes."""
+    """Where one profile's run reads and writes.
+
+    Raises:
+        ZDError: a name that is none, or would lead out of `results/`.
+    """
 
     profile: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[A-Za-z0-9_-]{1,100}", self.profile):
+            raise ZDError(f"{self.profile[:100]!r}: no name for a folder of results: use letters, digits, _ and -")
 
     @property
     def results(self) -> Path:

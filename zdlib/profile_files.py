@@ -5,13 +5,18 @@ sections named. Its own values come on top, mapping by mapping; a list replaces 
 the section `data`, `$PROFILE` stands for the profile's own name.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from zdlib.errors import ZDError
+from zdlib.gates.opening import read_text
+from zdlib.gates.yaml_values import parse
+
+NAME = re.compile("[A-Za-z0-9_-]+")  # of profiles, and of runs: they become names of files
+_DEEPEST = 20  # profiles that extend each other
+_EDIT = "copy another profile and edit it"
 
 
 def profile_content(folder: Path, name: str, changes: Sequence[str]) -> dict[str, Any]:
@@ -41,15 +46,21 @@ def _merged(folder: Path, name: str, chain: tuple[str, ...]) -> dict[str, Any]:
     if isinstance(bases, str):
         bases = {bases: None}
     if not isinstance(bases, dict):
-        raise ZDError(f"{path}: extends: {bases!r} is neither a profile nor {{profile: [sections]}}: write one of them")
+        raise ZDError(
+            f"{path}: extends: {str(bases)[:80]} is neither a profile nor {{profile: [sections]}}: write one of them"
+        )
     merged: dict[str, Any] = {}
     for base, sections in bases.items():
+        if len(chain) > _DEEPEST:
+            raise ZDError(f"{path}: extends: {_DEEPEST} profiles deep: write the values themselves")
         if base in (*chain, name):
             circle = " extends ".join([*(*chain, name)[(*chain, name).index(base) :], base])
             raise ZDError(f"{path}: extends: goes in a circle ({circle}): leave one of them out")
         inherited = _merged(folder, base, (*chain, name))
         inherited.pop("name", None)
         if sections is not None:
+            if not isinstance(sections, list) or not all(isinstance(section, str) for section in sections):
+                raise ZDError(f"{path}: extends: {base}: not a list of sections: write [model, train]")
             missing = [str(section) for section in sections if section not in inherited]
             if missing:
                 raise ZDError(f"{path}: extends: {base} has no {missing[0]}: choose from {', '.join(inherited)}")
@@ -61,14 +72,11 @@ def _merged(folder: Path, name: str, chain: tuple[str, ...]) -> dict[str, Any]:
 def _read(folder: Path, name: str, chain: tuple[str, ...]) -> dict[str, Any]:
     """The content of one file."""
     path = folder / f"{name}.yaml"
-    if not path.is_file():
+    if not NAME.fullmatch(name) or not path.exists():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
         wanted = f" (profiles/{chain[-1]}.yaml extends it)" if chain else ""
-        raise ZDError(f"{path}: no such profile{wanted}: choose one of {known}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ZDError(f"{path}: not valid YAML ({error})") from error
+        raise ZDError(f"{str(path)[:200]}: no such profile{wanted}: choose one of {known}")
+    content = parse(read_text(path, _EDIT, "not valid YAML"), path, "not valid YAML", _EDIT)
     if not isinstance(content, dict):
         raise ZDError(f"{path}: empty or not a mapping: copy another profile and edit it")
     return content
@@ -100,10 +108,7 @@ def _apply(content: dict[str, Any], change: str) -> None:
     """Put one `section.key=value` into a profile's content; what the key may be is checked with the whole."""
     where, equals, text = change.partition("=")
     *sections, key = where.split(".")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ZDError(f"--set {change}: {text!r} is not a YAML value: quote it") from error
+    value = parse(text, f"--set {change[:200]}", f"{text[:100]!r} is not a YAML value", "quote it")
     place: Any = content
     for section in sections:
         if isinstance(place, list) and section.isdigit() and int(section) < len(place):

@@ -33,7 +33,7 @@ def test_predict_is_the_checkpoint_s_depth_model_applied_to_a_picture(tmp_path: 
     assert np.array_equal(zdlib.predict(str(tmp_path / "picture.png"), tmp_path / "a.safetensors"), depth)
     with pytest.raises(ZDError, match=r"b\.safetensors: no such file"):
         zdlib.predict(picture, tmp_path / "b.safetensors")
-    with pytest.raises(ZDError, match=r"none\.png: not a readable image .*: name an image file"):
+    with pytest.raises(ZDError, match=r"none\.png: no such file: name an image file"):
         zdlib.predict(tmp_path / "none.png", tmp_path / "a.safetensors")
     with pytest.raises(ZDError, match="holds another model than zoe_swin2_t"):
         zdlib.predict(picture, tmp_path / "a.safetensors", model="zoe_swin2_t")

@@ -186,7 +186,7 @@ def test_a_forced_training_is_not_answered_by_a_finished_one(tmp_path, monkeypat
     monkeypatch.delenv("ZD_TRAIN", raising=False)
     monkeypatch.setattr(run.subprocess, "Popen", Recorder)
     monkeypatch.setattr(run, "_log", lambda layout: tmp_path / "log")
-    with open(tmp_path / "lock", "w") as lock:
+    with open(tmp_path / "lock", "a+") as lock:
         assert run._snakemake(Layout("smoke"), 1, forced, lock) == 0
 
 
@@ -232,7 +232,7 @@ def test_an_interrupt_leaves_nothing_half_written(checkout: Path, number: signal
         wait_for(lambda: (checkout / "kernel").is_file() and (checkout / "kernel").read_text())
         second = tiny.pipeline(checkout, "run", check=False)
         assert second.returncode == 2
-        assert "another run is under way here" in second.stderr
+        assert f"another run is under way here (process {process.pid})" in second.stderr
         if number == signal.SIGKILL:
             kill_everything(process.pid)
         else:

@@ -57,10 +57,16 @@ def stop_at(monkeypatch, step: int, error: type[BaseException] = RuntimeError) -
 # ----------------------------------------------------------------------------------------------------- whole trainings
 @pytest.mark.slow
 def test_killed_three_times_a_training_ends_as_if_it_never_had_been(folder):
+    kills = os.environ.get("ZD_KILLS", "3")  # more by this option
+    tiny_training.make_profile(folder, save_minutes=0, epochs=12)
     script = [sys.executable, tiny_training.__file__, str(folder)]
     environment = os.environ | {"PYTHONPATH": str(Path(training.__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*script, "3", "1"], env=environment, capture_output=True, text=True, check=True, timeout=300)
-    assert done.stdout.count("status 9") == 3
+    done = subprocess.run(
+        [*script, kills, "1"], env=environment, capture_output=True, text=True, check=True, timeout=600 * int(kills)
+    )
+    assert done.stdout.count("status 9") == int(kills)
+    assert "a bit turned in state-" in done.stdout
+    assert "distill: 1 damaged, the state before is used: " in done.stdout
     killed = outputs(folder)
     assert set(killed) == {
         f"distill{end}" for end in (".safetensors", "_steps.csv", "_validations.csv", "_training.json")
@@ -233,3 +239,166 @@ def test_a_second_interrupt_is_obeyed_at_once_and_handlers_come_back():
             os.kill(os.getpid(), signal.SIGINT)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
     assert Stopped("text", 15).status == 143
+
+
+# ---------------------------------------------------------------------------------- damage, company and full disks
+def stopped_at(folder: Path, monkeypatch, step: int) -> Path:
+    """Train up to a step, and give the folder of states."""
+    with monkeypatch.context() as patch:
+        stop_at(patch, step)
+        with pytest.raises(RuntimeError):
+            train(load_profile("tiny"), "distill")
+    return RunPaths("tiny").checkpoints / "distill.unfinished"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["bit", "cut", "folder", "foreign", "pipe", "best weights"])
+def test_a_damaged_state_is_passed_over_and_named(folder, monkeypatch, capsys, damage):
+    profile = load_profile("tiny")
+    train(profile, "distill", RunPaths("whole"))
+    states = stopped_at(folder, monkeypatch, 4)
+    *_, last = sorted(states.glob("state-*.pt"))
+    content = bytearray(last.read_bytes())
+    if damage == "best weights":
+        best = max(states.glob("best-*.safetensors"))
+        if best.name == min(states.glob("best-*.safetensors")).name:
+            pytest.skip("both states have the same")
+        last = best
+        content = bytearray(last.read_bytes())
+    last.unlink()
+    if damage == "folder":
+        last.mkdir()
+    elif damage == "pipe":
+        os.mkfifo(last)
+    elif damage == "foreign":
+        torch.save({"model": {}}, last)
+    else:
+        content[len(content) // 2] ^= 16
+        last.write_bytes(content[: len(content) // 2] if damage == "cut" else content)
+    capsys.readouterr()
+    train(profile, "distill")
+    said = capsys.readouterr().out
+    assert "distill: 1 damaged, the state before is used: " in said
+    assert last.name in said
+    assert "continues after step 2" in said
+    assert outputs(folder) == outputs(folder, "whole")
+
+
+@pytest.mark.slow
+def test_no_sound_state_is_one_line(folder, monkeypatch, capsys):
+    for path in stopped_at(folder, monkeypatch, 4).glob("state-*.pt"):
+        path.write_bytes(path.read_bytes()[:-1])
+    assert main(["train", "--profile", "tiny", "--run", "distill"]) == 1
+    error = capsys.readouterr().err
+    assert "damaged, like all states before it: train afresh" in error
+    assert error.count("Traceback") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("content", ["[]", "{", '{"outputs": 1}', "null", "[" * 99999])
+def test_a_foreign_record_of_a_finished_run_is_none(folder, monkeypatch, content):
+    record = RunPaths("tiny").checkpoints / "distill_training.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(content)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 1)
+        with pytest.raises(RuntimeError):
+            train(load_profile("tiny"), "distill")
+
+
+@pytest.mark.slow
+def test_a_second_training_of_a_folder_is_refused_by_the_first_one_s_number(folder, monkeypatch, capsys):
+    whole, second = Trainer.step, []
+
+    def step(self, batch):
+        if not second:
+            child = os.fork()
+            if not child:
+                sys.stderr = open(folder / "said", "w")  # noqa: SIM115
+                status = main(["train", "--profile", "tiny", "--run", "distill"])
+                sys.stderr.flush()
+                os._exit(status)
+            second.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        return whole(self, batch)
+
+    monkeypatch.setattr(Trainer, "step", step)
+    train(load_profile("tiny"), "distill")
+    assert second == [1]
+    said = (folder / "said").read_text()
+    assert f"run distill is trained here by process {os.getpid()} already: wait for its end, or stop it" in said
+    assert said.count("\n") == 1
+    assert not list(RunPaths("tiny").checkpoints.glob("*.lock"))
+    # Another run of the profile is another matter; and the lock of one that was killed is taken over.
+    (RunPaths("tiny").checkpoints / "control.lock").write_text("1\n")
+    train(load_profile("tiny"), "control")
+
+
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("writer", ["state", "best weights", "view", "log"])
+def test_a_full_disk_ends_in_one_line_and_resumes(folder, monkeypatch, capsys, writer):
+    from safetensors import SafetensorError
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    def fails(error, after):
+        count = 0
+
+        def write(*arguments, **options):
+            nonlocal count
+            count += 1
+            if count > after:
+                raise error
+
+        return write
+
+    train(load_profile("tiny"), "distill", RunPaths("whole"))
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        if writer == "state":
+            whole, states = torch.save, []
+
+            def save(content, path, **options):
+                states.append(path)
+                if len(states) > 2:
+                    raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
+                whole(content, path, **options)
+
+            patch.setattr(torch, "save", save)
+        elif writer == "best weights":
+            patch.setattr("zdlib.models.checkpoints.save_file", fails(SafetensorError("Error while serializing"), 0))
+        elif writer == "view":
+            patch.setattr(RecordWriter, "write", fails(FULL, 3))
+        else:
+            patch.setattr(training, "write_csv", fails(ZDError("x.csv: cannot be written (No space left)"), 0))
+        assert main(["train", "--profile", "tiny", "--run", "distill"]) == 1
+        said = capsys.readouterr().err
+        assert "Traceback" not in said
+        assert "cannot be written" in said.splitlines()[-1]
+        assert said.splitlines()[-1].startswith("zdlib: ")
+    assert main(["train", "--profile", "tiny", "--run", "distill", "--resume"]) == 0
+    assert outputs(folder) == outputs(folder, "whole")
+
+
+def test_a_file_in_the_place_of_the_results_is_one_line(folder, capsys):
+    (folder / "results").mkdir()
+    (folder / "results" / "taken").write_text("a file")
+    assert main(["train", "--profile", "tiny", "--run", "distill", "--out", "taken"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "results/taken/checkpoints/distill.lock: cannot be written" in error
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_while_it_starts_is_answered_like_any_other(folder, monkeypatch, capsys, number, status):
+    monkeypatch.setattr(training, "set_up", lambda *_: os.kill(os.getpid(), number))
+    default = {signal.SIGINT: signal.default_int_handler}.get(number, signal.SIG_DFL)
+    before = signal.signal(number, default)  # whatever this process was started by
+    try:
+        assert main(["train", "--profile", "tiny", "--run", "control"]) == status
+    finally:
+        signal.signal(number, before)
+    error = capsys.readouterr().err
+    assert error == "zdlib: interrupted; files already written are complete\n"
+    assert not list(RunPaths("tiny").checkpoints.iterdir())

@@ -15,18 +15,33 @@ from zdlib.apps import (
 )
 from zdlib.apps.commands import Commands
 from zdlib.errors import ZDError
+from zdlib.gates.streams import run_quietly, stop_signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. A `ZDError` is printed as one line."""
-    options = _parser().parse_args(arguments)
+    return run_quietly("zdlib", lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
-        return options.run(options) or 0
+        with stop_signals():
+            options = _parser().parse_args(arguments)
+            return options.run(options) or 0
     except ZDError as error:
         print(f"zdlib: {error}", file=sys.stderr)
         return error.exit_status
+    except OSError as error:
+        if error.filename is None:  # the output, perhaps
+            raise
+        path = str(error.filename)[:200]
+        print(f"zdlib: {path}: cannot be used ({error.strerror}): correct the name or its rights", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print("zdlib: more memory is needed than there is: free some, or give smaller inputs", file=sys.stderr)
+        return 1
     except KeyboardInterrupt as stop:
-        if hasattr(stop, "status"):  # training, with its state saved
+        if hasattr(stop, "status"):  # a signal; of training, with its state saved
             print(f"zdlib: {stop}", file=sys.stderr)
             return int(stop.status)
         print("zdlib: interrupted; files already written are complete", file=sys.stderr)

@@ -31,13 +31,20 @@ def add_parsers(commands: Commands) -> None:
 
 
 def _convert(options: argparse.Namespace) -> None:
-    from zdlib.models.checkpoints import load_checkpoint, save_checkpoint, save_official
+    from zdlib.models.checkpoints import load_checkpoint, save_checkpoint, save_official, stored_convention
     from zdlib.models.factory import load_depth_model
 
     plan_outputs([(options.source, [options.target])])
     endings = options.source.suffix, options.target.suffix
     if endings == (".safetensors", ".pt"):
-        model, _ = load_checkpoint(options.source)
+        model, info = load_checkpoint(options.source)
+        meant = stored_convention(info, options.source)
+        squeezed = ", of squeezed pictures" if meant.portrait_resize else ""
+        if meant.kind != "metric" or meant.metres_per_unit != 1 or meant.portrait_resize:
+            raise ZDError(
+                f"{options.source}: the official layout cannot say that its depth is {meant.kind}, in units of "
+                f"{meant.metres_per_unit:g} m{squeezed}: keep it as it is"
+            )
         save_official(options.target, model)
     elif endings[0] in (".pt", ".pth") and endings[1] == ".safetensors":
         official = load_depth_model(options.source, options.model)

@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,12 @@ from PIL import Image
 from zdlib.apps.commands import Commands
 from zdlib.errors import ZDError
 from zdlib.files import write_together
+from zdlib.gates.opening import Limit
 from zdlib.gates.outputs import plan_outputs
+
+LARGEST = 32_000_000  # pixels of a picture, without --max-pixels
+FINEST = 4_096  # pixels of a side in a preview; a page of it holds fewer
+TALLEST = 24.0  # inches of a preview, 8 wide
 
 
 def add_parser(commands: Commands) -> None:
@@ -47,6 +53,13 @@ def add_parser(commands: Commands) -> None:
         default="fp32",
         help="bf16: faster on processors that compute in it; depths differ by about a percent (default fp32)",
     )
+    predict.add_argument(
+        "--max-pixels",
+        type=int,
+        default=LARGEST,
+        metavar="N",
+        help=f"refuse larger pictures (default {LARGEST:,}); memory grows with the picture",
+    )
     predict.set_defaults(run=_run)
 
 
@@ -67,8 +80,13 @@ def _run(options: argparse.Namespace) -> None:
     wanted = Inference(
         flip=options.flip, pad=options.pad, full_size=True, precision=options.precision, domain=options.domain
     )
+    limit = Limit("--max-pixels", options.max_pixels, "pixels")
     for path in tqdm(paths, unit="picture", disable=len(paths) == 1):  # one at a time: a folder needs no more memory
-        depth = model(read_picture(path, "name an image file", "RGB"), wanted)
+        picture = read_picture(path, "name an image file", "RGB", limit)
+        try:
+            depth = model(picture, wanted)
+        except ZDError as error:
+            raise ZDError(f"{path} by {options.weights}: {error}") from error
         _write(options.out, path.stem, depth)
         tqdm.write(f"{path}: {depth.min():.2f} to {depth.max():.2f} m -> {options.out / path.stem}.npy")
 
@@ -79,7 +97,9 @@ def _pictures(paths: Sequence[Path]) -> list[Path]:
 
     found: list[Path] = []
     for path in paths:
-        inside = sorted(p for p in path.glob("*") if p.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else [path]
+        inside = [path]
+        if os.path.isdir(path):
+            inside = sorted(p for p in path.glob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
         if not inside:
             raise ZDError(
                 f"{path}: no {', '.join(sorted(IMAGE_SUFFIXES))} in this folder: name image files, or another"
@@ -107,12 +127,13 @@ def _write(folder: Path, stem: str, depth: np.ndarray) -> None:
 
 
 def _preview(depth: np.ndarray) -> np.ndarray:
-    """Depth in colours, with a colour bar in metres; (h, w, 3) uint8."""
+    """Depth in colours, with a colour bar in metres; (h, w, 3) uint8. Of a large one every n-th pixel is shown."""
     from zdlib.colours import DEPTH_MAP
     from zdlib.paper.figures import new_figure
 
+    depth = depth[:: -(-depth.shape[0] // FINEST), :: -(-depth.shape[1] // FINEST)]
     height, width = depth.shape
-    figure = new_figure(8.0, max(8 * height / width * 0.85, 1.0))
+    figure = new_figure(8.0, min(max(8 * height / width * 0.85, 1.0), TALLEST))
     axes = figure.add_subplot()
     shown = axes.imshow(depth, cmap=DEPTH_MAP, interpolation="nearest")
     axes.set_axis_off()

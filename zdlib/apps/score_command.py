@@ -40,8 +40,8 @@ def _run(options: argparse.Namespace) -> None:
     from zdlib.evaluate.score import FILES, score
     from zdlib.evaluate.truth import find_protocol, open_truth
 
-    if not options.gt_scale > 0:
-        raise ZDError(f"--gt-scale {options.gt_scale:g}: must be positive")
+    if not 1e-6 < options.gt_scale < 1e9:  # a depth map's numbers are between kilometres and nanometres
+        raise ZDError(f"--gt-scale {options.gt_scale:g}: is no unit: give how many units are a metre (1000 for mm)")
     protocol, source = find_protocol(options.dataset, options.protocol), open_source(options.pred)
     if options.out is not None:
         named = [path for path in (options.gt, options.splits, options.list) if path is not None]

@@ -27,12 +27,13 @@ import numpy as np
 from tqdm import tqdm
 
 from zdlib.data import classes
-from zdlib.data.formats.hdf5 import UNREADABLE, LazyFile, checked_index
+from zdlib.data.formats.hdf5 import LazyFile, checked_index
 from zdlib.data.formats.mat import write_cells
 from zdlib.data.sample import Frames, Reader, Sample
 from zdlib.data.sets.nyu import NYUReader
 from zdlib.errors import ZDError
 from zdlib.files import atomic_path, sha256
+from zdlib.gates.opening import explained, open_regular
 from zdlib.source_closure import fingerprint_of, fingerprints
 
 FORMAT = 2
@@ -41,7 +42,15 @@ USERBLOCK = 512  # bytes, the least that HDF5 allows
 _MAGIC = b"zdlib pack "
 _MAGIC_1 = b"zdlib-pack\r\n"  # of a format before HDF5
 _SEAL = re.compile(rb"zdlib pack (\d+) sha256 ([0-9a-f]{64}) bytes (\d+)\n\0*")
-_PICTURES = ("image", "depth", "labels", "mask", "intrinsics")  # arrays of a `Sample`
+# Arrays of a `Sample`: type and number of axes.
+_KINDS = {
+    "image": (np.dtype(np.uint8), 3),
+    "depth": (np.dtype(np.float32), 2),
+    "labels": (np.dtype(np.uint8), 2),
+    "mask": (np.dtype(np.bool_), 2),
+    "intrinsics": (np.dtype(np.float64), 2),
+}
+_PICTURES = tuple(_KINDS)
 _TEXTS = ("name", "scene", "scene_type")
 _STEP = 1 << 22  # bytes that are read at once for the SHA-256
 
@@ -166,9 +175,14 @@ class PackedReader(Frames[Sample]):
     def __init__(self, path: Path):
         self._source = LazyFile(path, FIX)
         self.path = self._source.path
-        self.names, self.scenes, self.scene_types = (
-            [text.decode() for text in self._source.read(self._source.dataset(key, ndim=1), ())] for key in _TEXTS
-        )
+        self.names, self.scenes, self.scene_types = (self._texts(key) for key in _TEXTS)
+        if not len(self.names) == len(self.scenes) == len(self.scene_types):
+            raise ZDError(f"{path}: names, scenes and their types differ in number: {FIX}")
+
+    def _texts(self, key: str) -> list[str]:
+        stored = self._source.read(self._source.dataset(key, ndim=1), ())
+        with explained(self.path, f"{key} is damaged", FIX):
+            return [text.decode() for text in stored]
 
     def __getitem__(self, index: SupportsIndex) -> Sample:
         """Read one frame; `index` is 0-based.
@@ -181,6 +195,13 @@ class PackedReader(Frames[Sample]):
         pictures: dict[str, Any] = {
             key: self._source.read(self._source.dataset(f"{group.name}/{key}"), ()) for key in _PICTURES if key in group
         }
+        for key, picture in pictures.items():
+            if (picture.dtype, picture.ndim) != _KINDS[key]:
+                raise ZDError(f"{self.path}: {key} of frame {number} is {picture.dtype} {picture.shape}: {FIX}")
+        if not pictures.keys() >= {"image", "depth"} or pictures["image"].shape != (*pictures["depth"].shape, 3):
+            raise ZDError(f"{self.path}: frame {number} lacks its image or depth, or they differ in size: {FIX}")
+        if not (np.isfinite(pictures["depth"]).all() and pictures["depth"].min() >= 0):
+            raise ZDError(f"{self.path}: depth of frame {number} is not finite or negative: {FIX}")
         return Sample(
             name=self.names[number], scene=self.scenes[number], scene_type=self.scene_types[number], **pictures
         )
@@ -256,24 +277,19 @@ def open_pack(path: str | os.PathLike[str]) -> Pack:
     path = Path(path)
     digest = _sealed(path)
     file = LazyFile(path, FIX).file
-    try:
+    with explained(path, "its header is damaged", FIX):
         attributes = {key: value.decode() for key, value in file.attrs.items()}
         origin = Origin(**{field.name: attributes.get(field.name, "") for field in fields(Origin)})
-    except UNREADABLE as error:
-        raise ZDError(f"{path}: its header is damaged ({error}): {FIX}") from error
+        if origin.depth not in ("", "raw", "inpainted"):
+            raise ValueError(f"depth {origin.depth}")
     return Pack(path, origin, digest)
 
 
 def _sealed(path: Path) -> str:
     """SHA-256 that the user block names, once the file's size is what it names."""
-    try:
-        with open(path, "rb") as file:
-            first = file.read(USERBLOCK)
-            size = os.fstat(file.fileno()).st_size
-    except FileNotFoundError as error:
-        raise ZDError(f"{path}: no such file: zdlib data pack writes it") from error
-    except OSError as error:
-        raise ZDError(f"{path}: cannot be read ({error.strerror}): check its rights and the disk") from error
+    with open_regular(path, "zdlib data pack writes it") as file, explained(path, "cannot be read", FIX):
+        first = file.read(USERBLOCK)
+        size = os.fstat(file.fileno()).st_size
     if not first.startswith((_MAGIC, _MAGIC_1)):
         raise ZDError(f"{path}: not a pack of this project: {FIX}")
     version = b"1" if first.startswith(_MAGIC_1) else first.removeprefix(_MAGIC).split(b" ")[0]

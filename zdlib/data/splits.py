@@ -18,6 +18,7 @@ from jaxtyping import Bool
 from zdlib.config import SplitConfig
 from zdlib.data.sets.nyu import NYU_FRAMES, SPLIT_ARGUMENT, Splits, official_split, read_splits
 from zdlib.errors import ZDError
+from zdlib.gates.opening import first_twice, read_text
 from zdlib.paths import resolve
 
 BLOCKS = 10  # groups of a sequence without scenes
@@ -89,12 +90,11 @@ def split_frames(
 
 def _listed(path: Path, reader: Named) -> list[str]:
     """Names from a text file, one per line; all are frames of the reader."""
-    try:
-        names = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ZDError(f"{path}: cannot be read ({error}): name a text file of one frame per line") from error
+    names = read_text(path, "name a text file of one frame per line").split("\n")
     names = [name.strip() for name in names if name.strip()]
     _refuse_unknown(names, reader.names, f"{path}: {reader.path} has no frame")
+    if (twice := first_twice(names)) is not None:
+        raise ZDError(f"{path}: names {twice} twice: name each frame once")
     return names
 
 

@@ -18,10 +18,13 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
+from zdlib.data.formats.arrays import archived_arrays, mapped_array
 from zdlib.data.formats.images import read_units
 from zdlib.errors import ZDError
+from zdlib.gates.opening import ARRAY
 
 SUFFIXES = (".npy", ".npz", ".png")
+_AGAIN = "write it again"
 _LISTED = 3  # of each kind of defect, how many are named
 
 Loader = Callable[[], np.ndarray]
@@ -74,12 +77,12 @@ def open_source(path: Path) -> Source:
         return _folder(path)
     if path.suffix not in (".npy", ".npz") or not path.is_file():
         raise ZDError(f"{path}: no such folder, and no .npy or .npz file: give the folder of the predictions")
-    arrays = _arrays(path)
-    if len(arrays) == 1 and (only := next(iter(arrays.values()))).ndim == 3:
+    loaders = _loaders(path)
+    if len(loaders) == 1 and (only := next(iter(loaders.values()))()).ndim == 3:
         return Source(path, path.suffix, stack=[partial(_item, only, index) for index in range(len(only))])
     if path.suffix == ".npy":
         raise ZDError(f"{path}: is not a stack of depth maps (n, h, w): give a folder with one file per frame")
-    return Source(path, path.suffix, named={name: partial(np.asarray, array) for name, array in arrays.items()})
+    return Source(path, path.suffix, named=loaders)
 
 
 def _folder(path: Path) -> Source:
@@ -105,24 +108,21 @@ def _item(array: np.ndarray, index: int) -> np.ndarray:
 def _read(file: Path) -> np.ndarray:
     if file.suffix.lower() == ".png":
         return read_units(file, "write it again, as 16 bit")
-    arrays = _arrays(file)
-    if len(arrays) > 1 and "depth" not in arrays:
-        raise ZDError(f"{file}: holds {', '.join(sorted(arrays))}: call the depth map 'depth'")
-    return arrays["depth"] if "depth" in arrays else next(iter(arrays.values()))
+    loaders = _loaders(file)
+    if len(loaders) > 1 and "depth" not in loaders:
+        names = ", ".join(sorted(loaders)[:_LISTED])
+        raise ZDError(f"{file}: holds {len(loaders)} arrays ({names}): call the depth map 'depth'")
+    return (loaders["depth"] if "depth" in loaders else next(iter(loaders.values())))()
 
 
-def _arrays(file: Path) -> dict[str, np.ndarray]:
-    """The arrays of an `.npy` or `.npz` file; those of an `.npy` file stay on disk until they are used."""
-    try:
-        if file.suffix.lower() == ".npy":
-            return {"": np.load(file, mmap_mode="r", allow_pickle=False)}
-        with np.load(file, allow_pickle=False) as content:
-            arrays = dict(content)
-    except Exception as error:  # NumPy and zipfile raise whatever a damaged byte leads them into
-        raise ZDError(f"{file}: not a readable {file.suffix} file ({error}): write it again") from error
-    if not arrays:
-        raise ZDError(f"{file}: holds no array: write it again")
-    return arrays
+def _loaders(file: Path) -> dict[str, Loader]:
+    """What reads the arrays of an `.npy` or `.npz` file; that of an `.npy` file stays on disk until it is used."""
+    if file.suffix.lower() == ".npy":
+        return {"": partial(mapped_array, file, _AGAIN)}
+    loaders = archived_arrays(file, _AGAIN)
+    if not loaders:
+        raise ZDError(f"{file}: holds no array: {_AGAIN}")
+    return loaders
 
 
 class Predictions(Mapping[int, Any]):
@@ -157,7 +157,7 @@ class Predictions(Mapping[int, Any]):
     ):
         if units_per_metre is None and source.suffix == ".png":
             raise ZDError(f"{source.path}: PNG files do not say their unit: add --scale (units a metre; 1000 for mm)")
-        if units_per_metre is not None and not 0 < units_per_metre < np.inf:
+        if units_per_metre is not None and not 1e-6 < units_per_metre < 1e9:
             raise ZDError(f"--scale {units_per_metre:g}: is no unit: give how many units are a metre (1000 for mm)")
         self.source, self.names = source, names
         self._scale = 1.0 if units_per_metre is None else units_per_metre
@@ -186,7 +186,7 @@ class Predictions(Mapping[int, Any]):
         numbers = {name: frame for frame, name in enumerate(self.names)}
         for name, loader in self.source.named.items():
             frame = numbers.get(name)
-            if frame is None and numbered and name.isdecimal():
+            if frame is None and numbered and _is_number(name):
                 frame = int(name) - first
             if frame is None or not 0 <= frame < len(self.names) or frame in self._loaders:
                 self.extra.append(name)
@@ -195,7 +195,7 @@ class Predictions(Mapping[int, Any]):
 
     def _would_match(self, frames: Sequence[int], first: int) -> bool:
         """Whether all frames asked for are there if numbers begin with `first`."""
-        found = {int(name) - first for name in self.source.named if name.isdecimal()}
+        found = {int(name) - first for name in self.source.named if _is_number(name)}
         return set(frames) <= found
 
     def __getitem__(self, frame: int) -> Float32[np.ndarray, "_ _"]:
@@ -206,10 +206,12 @@ class Predictions(Mapping[int, Any]):
             ZDError: the file cannot be read, or is not one depth map.
         """
         values = self._loaders[frame]()
+        ARRAY.check(values.nbytes, f"{self.source.path}: {self.names[frame]}")
         values = values.reshape([side for side in values.shape if side != 1]) if values.ndim > 2 else values
-        if values.ndim != 2 or values.dtype.kind not in "fiu":
+        if values.ndim != 2 or values.dtype.kind not in "fiu" or not values.size:
             raise ZDError(f"{self.names[frame]}: is {values.dtype} {values.shape}, not a depth map (h, w)")
-        return np.asarray(values / self._scale, np.float32)
+        with np.errstate(all="ignore"):  # what does not fit becomes infinite, and `check` refuses that
+            return np.asarray(values / self._scale, np.float32)
 
     def __contains__(self, frame: object) -> bool:
         return frame in self._loaders  # the inherited one would read the file
@@ -302,6 +304,10 @@ def check(
     if not_positive:
         notes.append(f"{not_positive} predictions hold values that are zero or negative")
     return Findings(digest.hexdigest(), dict(sizes), not_positive, notes)
+
+
+def _is_number(name: str) -> bool:
+    return name.isdecimal() and len(name) < 10
 
 
 def _by(shape: Sequence[int]) -> str:

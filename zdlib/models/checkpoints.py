@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor
 from zdlib.config import ModelConfig
 from zdlib.errors import ZDError
 from zdlib.files import atomic_path
+from zdlib.gates.opening import CHECKPOINT, explained, open_regular, reason, require_regular
 from zdlib.models.depth_model import Convention
 from zdlib.models.registry import ARCHITECTURES
 from zdlib.models.zoe.architecture import Architecture
@@ -47,8 +49,20 @@ def save_checkpoint(path: str | Path, model: ZoeDepth, config: ModelConfig, info
     description["sha256"] = content_hash(tensors, description)
     # One entry, because safetensors writes several in random order.
     metadata = {"zdlib": json.dumps(description, sort_keys=True)}
+    write_safetensors(path, tensors, metadata)
+
+
+def write_safetensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file, atomically.
+
+    Raises:
+        ZDError: it cannot be written.
+    """
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        try:
+            save_file(tensors, temporary, metadata)
+        except SafetensorError as error:  # its writer's words for a full disk
+            raise ZDError(f"{path}: cannot be written ({reason(error)}): free space") from error
 
 
 def load_checkpoint(path: str | Path, segmentation: bool = False) -> tuple[ZoeDepth, dict[str, Any]]:
@@ -65,19 +79,27 @@ def load_checkpoint(path: str | Path, segmentation: bool = False) -> tuple[ZoeDe
         ZDError: no such file, damaged, not ours, or without the U-Net that was asked for.
     """
     tensors, metadata = read_safetensors(path)
-    try:
+    with explained(path, "not a checkpoint of this project", "convert others with `zdlib convert`"):
         description = json.loads(metadata["zdlib"])
         digest = description.pop("sha256")
         config = Architecture.model_validate(description["config"])
         info = description["info"]
-    except (KeyError, TypeError, AttributeError, ValidationError, json.JSONDecodeError) as error:
-        raise ZDError(f"{path}: not a checkpoint of this project: convert others with `zdlib convert`") from error
-    if digest != content_hash(tensors, description):
+        if not isinstance(info, dict):
+            raise TypeError(f"its info is a {type(info).__name__}")
+        computed = content_hash(tensors, description)
+    if digest != computed:
         raise ZDError(f"{path}: damaged (its SHA-256 does not match): get or write it again")
     if not segmentation:
         tensors = {key: value for key, value in tensors.items() if not key.startswith("unet.")}
     elif not any(key.startswith("unet.") for key in tensors):
         raise ZDError(f"{path}: holds no segmentation head: load it with segmentation=False")
+    problem, fix = "describes a network that cannot be built", "get or write it again"
+    try:
+        with explained(path, problem, fix), torch.device("meta"):  # what it describes may be huge, its tensors are not
+            skeleton = network_of(config.model_copy(update={"encoder_weights": "none"}), segmentation)
+    except ZDError as error:
+        raise ZDError(f"{path}: {problem}: {error}") from error
+    require_exactly(skeleton, tensors, str(path))
     model = network_of(config, segmentation)
     load_exactly(model, tensors, str(path))
     return model.eval(), info
@@ -103,7 +125,32 @@ def stored_convention(info: dict[str, Any], source: str | Path) -> Convention:
 
 
 def load_exactly(model: torch.nn.Module, tensors: dict[str, Tensor], source: str) -> None:
-    """`load_state_dict`, with every key and shape checked first.
+    """`load_state_dict`, with every key, shape, type and number checked first.
+
+    Half precision is computed in single, which is said; no other change of type is made.
+
+    Raises:
+        ZDError: as `require_exactly`; a weight is NaN or infinite, or of another type than numbers of its kind.
+    """
+    require_exactly(model, tensors, source)
+    halves = set()
+    for key, value in model.state_dict().items():
+        given = tensors[key]
+        if value.is_floating_point() and given.dtype in (torch.float16, torch.bfloat16) and value.dtype != given.dtype:
+            halves.add(str(given.dtype).removeprefix("torch."))
+        elif given.dtype != value.dtype:
+            raise ZDError(
+                f"{source}: {key} is {given.dtype}, not {value.dtype}: take the checkpoint of this very model"
+            )
+        if given.is_floating_point() and not torch.isfinite(given).all():
+            raise ZDError(f"{source}: {key} holds weights that are not finite, so would its depth: take another")
+    if halves:
+        print(f"{source}: its weights are {' and '.join(sorted(halves))}; computed in float32", file=sys.stderr)
+    model.load_state_dict(tensors)
+
+
+def require_exactly(model: torch.nn.Module, tensors: dict[str, Tensor], source: str) -> None:
+    """Insist that tensors are those of a model, which may be without values (on the device meta).
 
     Raises:
         ZDError: a missing key, an unknown key or a wrong shape; the first few are listed.
@@ -119,7 +166,6 @@ def load_exactly(model: torch.nn.Module, tensors: dict[str, Tensor], source: str
     if problems:
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise ZDError(f"{source}: {'; '.join(problems[:5])}{more}: take the checkpoint of this very model")
-    model.load_state_dict(tensors)
 
 
 def content_hash(tensors: dict[str, Tensor], description: dict[str, Any]) -> str:
@@ -183,7 +229,10 @@ def save_official(path: str | Path, model: ZoeDepth) -> None:
     """
     tensors = to_official(model)
     with atomic_path(path) as temporary:
-        torch.save({"model": tensors}, temporary)
+        try:
+            torch.save({"model": tensors}, temporary)
+        except RuntimeError as error:  # torch's writer does not say why
+            raise ZDError(f"{path}: cannot be written ({reason(error)}): free space") from error
 
 
 def read_pickle(path: str | Path) -> dict[str, Tensor]:
@@ -192,24 +241,23 @@ def read_pickle(path: str | Path) -> dict[str, Tensor]:
     Raises:
         ZDError: missing, damaged, compressed (torch never writes that, a zip bomb is), or with more than tensors in it.
     """
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
+    problem, fix = "damaged, or holds more than tensors (nothing in it was run)", "name another checkpoint"
+    with open_regular(path, fix, CHECKPOINT) as file, explained(path, problem, fix):
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
                 if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                     raise ZDError(f"{path}: compressed inside, so not written by torch: do not trust it")
                 if (broken := archive.testzip()) is not None:
                     raise ZDError(f"{path}: damaged ({broken} fails its checksum): get it again")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except ZDError:
-        raise
-    except FileNotFoundError as error:
-        raise ZDError(f"{path}: no such file: name another checkpoint") from error
-    except Exception as error:  # torch, zipfile and pickle each raise many kinds on hostile bytes
-        reason = _line(error)
-        raise ZDError(f"{path}: damaged, or holds more than tensors (nothing in it was run): {reason}") from error
+        file.seek(0)
+        content = torch.load(file, map_location="cpu", weights_only=True)
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
         content = content["model"]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    plain = isinstance(content, dict) and all(
+        isinstance(key, str) and isinstance(value, Tensor) and value.layout == torch.strided
+        for key, value in content.items()
+    )
+    if not plain:
         raise ZDError(f"{path}: not a state dict: take a checkpoint of ZoeDepth or MiDaS")
     return content
 
@@ -220,15 +268,10 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
     Raises:
         ZDError: missing or damaged.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in list(file.keys())}, file.metadata() or {}
-    except FileNotFoundError as error:
-        raise ZDError(f"{path}: no such file: train the model first, or name another checkpoint") from error
-    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, OverflowError) as error:
-        raise ZDError(f"{path}: damaged or not safetensors ({_line(error)}): get or write it again") from error
-
-
-def _line(error: Exception) -> str:
-    """An error's first sentence, on one line."""
-    return " ".join(str(error).split(". ")[0].split())[:200]
+    fix = "train the model first, or name another checkpoint"
+    require_regular(path, fix, CHECKPOINT)
+    with (
+        explained(path, "damaged or not safetensors", "get or write it again"),
+        safe_open(path, framework="pt") as file,
+    ):
+        return {key: file.get_tensor(key) for key in list(file.keys())}, file.metadata() or {}

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float32, UInt8
+from pydantic import Field
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -46,7 +47,7 @@ class Convention(Frozen):
     """
 
     kind: Literal["metric", "relative"] = "metric"
-    metres_per_unit: float = 1.0
+    metres_per_unit: float = Field(default=1.0, gt=0)
     portrait_resize: bool = False
     min_depth: float | None = None
     max_depth: float | None = None
@@ -125,10 +126,13 @@ class DepthModel(ABC):
         """Depth of one picture ((h, w, 3) uint8 RGB), by default at its own size.
 
         Raises:
-            ZDError: not such a picture, or too small for its border; no such domain.
+            ZDError: not such a picture, or too small for its border; no such domain; the depth is not finite.
         """
         keep_freed_memory()
-        return self.depth(to_tensor([picture], self.device), options)[0, 0].cpu().numpy()
+        depth = self.depth(to_tensor([picture], self.device), options)[0, 0].cpu().numpy()
+        if not np.isfinite(depth).all():
+            raise ZDError("these weights give depth that is not finite: take another checkpoint")
+        return depth
 
     def predict(self, pictures: Iterable[Picture], options: Inference) -> Iterator[DepthMap]:
         """Depth of each picture, in their order.

@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from zdlib.errors import ZDError
-from zdlib.files import atomic_path
-from zdlib.models.checkpoints import content_hash, read_safetensors
+from zdlib.gates.opening import explained
+from zdlib.models.checkpoints import content_hash, read_safetensors, write_safetensors
 
 
 def write_described(path: str | Path, model: nn.Module, description: dict[str, Any]) -> None:
@@ -17,8 +16,7 @@ def write_described(path: str | Path, model: nn.Module, description: dict[str, A
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     signed = {**description, "sha256": content_hash(tensors, description)}
     # One entry, because safetensors writes several in random order.
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {"zdlib": json.dumps(signed, sort_keys=True)})
+    write_safetensors(path, tensors, {"zdlib": json.dumps(signed, sort_keys=True)})
 
 
 def read_described(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -28,12 +26,12 @@ def read_described(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]
         ZDError: no such file, damaged, or not ours.
     """
     tensors, metadata = read_safetensors(path)
-    try:
+    with explained(path, "not a checkpoint of this project", "convert others with `zdlib convert`"):
         description = json.loads(metadata["zdlib"])
         digest = description.pop("sha256")
-        description["config"], description["info"]
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise ZDError(f"{path}: not a checkpoint of this project: convert others with `zdlib convert`") from error
-    if digest != content_hash(tensors, description):
+        if not isinstance(description["config"], dict) or not isinstance(description["info"], dict):
+            raise TypeError("its config or info is no mapping")
+        computed = content_hash(tensors, description)
+    if digest != computed:
         raise ZDError(f"{path}: damaged (its SHA-256 does not match): get or write it again")
     return tensors, description

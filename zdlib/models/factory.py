@@ -7,12 +7,15 @@ import torch
 
 from zdlib.config import ModelConfig
 from zdlib.errors import ZDError
+from zdlib.gates.opening import reason
 from zdlib.models.checkpoints import identify, load_checkpoint, load_weights, network_of, stored_convention
 from zdlib.models.registry import architecture
 from zdlib.models.zoe.architecture import Architecture
 from zdlib.models.zoe.depth_model import ZoeDepthModel
 from zdlib.models.zoe.network import ZoeDepth
 from zdlib.paths import resolve
+
+DEVICES = ("cpu", "cuda", "mps", "xpu")  # others of torch's hold no values, or are of no use here
 
 
 def build_model(config: ModelConfig, segmentation: bool = False) -> ZoeDepth:
@@ -72,8 +75,10 @@ def load_depth_model(
     else:
         network, info = create_model(name or identify(path), weights=str(path)), {}
     try:
-        network = network.to(torch.device(device))
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ZDError(f"--device {device}: cannot be used ({reason}): use cpu or cuda:0") from error
+        place = torch.device(device)
+        if place.type not in DEVICES:
+            raise ValueError(f"only {', '.join(DEVICES)} can")
+        network = network.to(place)
+    except Exception as error:  # torch's back ends raise whatever they like
+        raise ZDError(f"--device {device}: cannot be used ({reason(error)}): use cpu or cuda:0") from error
     return ZoeDepthModel(network, stored_convention(info, path), info)

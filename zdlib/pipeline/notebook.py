@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -25,11 +26,13 @@ from papermill.exceptions import PapermillExecutionError
 
 from zdlib.errors import ZDError
 from zdlib.files import write_text
+from zdlib.gates.locks import is_alive
 from zdlib.source_closure import notebook_cells
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _TRACEBACK_LINES = 12
+_SCRATCH = "zdlib-kernel-"  # folders of temporary files are called so, then by the number of their process
 _NO_WIDGETS = "ignore:IProgress not found"
 for name in ("papermill", "asyncio"):
     logging.getLogger(name).setLevel(logging.CRITICAL)  # they repeat what is raised
@@ -165,8 +168,10 @@ def run_notebook(
     """
     check_parameters(notebook, parameters)
     stdout, stderr = live or (LiveOutput(sys.stdout), LiveOutput(sys.stdout))
-    with tempfile.TemporaryDirectory(prefix="zdlib-kernel-") as scratch:
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-") as scratch:
         # Sockets in a private folder instead of open ports: nobody else on the machine can reach the kernel.
+        # (ipykernel listens on one port of 127.0.0.1 all the same, for output of subprocesses that know its secret.)
         kernel = ThisPython(connection_file=f"{scratch}/kernel.json", transport="ipc", ip=f"{scratch}/socket")
         # Nobody's IPython start-up files or history; a fixed hash seed, so that set order repeats.
         environment = {**os.environ, "IPYTHONDIR": scratch, "PYTHONHASHSEED": "0"}
@@ -205,6 +210,14 @@ def run_notebook(
             stdout.close()
             kernel.stop()
     write_text(executed, nbformat.writes(clean(node, executed.parent, figures)) + "\n")
+
+
+def _sweep() -> None:
+    """Remove the scratch folders of processes that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        number = folder.name.removeprefix(_SCRATCH).partition("-")[0]
+        if number.isdecimal() and not is_alive(int(number)) and folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)  # another user's stays
 
 
 def clean(node: nbformat.NotebookNode, folder: Path, figures: Path) -> nbformat.NotebookNode:

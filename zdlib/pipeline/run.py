@@ -22,7 +22,10 @@ from pathlib import Path
 from typing import TextIO
 
 from zdlib.errors import ZDError
+from zdlib.gates.locks import is_alive
+from zdlib.gates.streams import run_quietly
 from zdlib.pipeline import committed
+from zdlib.pipeline.guard import RUN, running_steps
 from zdlib.pipeline.layout import MAX_CHECKSUM_BYTES, STATE, Layout, duration, rule_of
 from zdlib.pipeline.sources import MissingFilesError, check_files
 from zdlib.pipeline.step import FAILED, Ending, run_step
@@ -104,6 +107,7 @@ def _snakemake(layout: Layout, jobs: int, forced: Sequence[str], lock: TextIO) -
     # another. What makes use of the cores are steps side by side.
     threads = os.environ.get("OMP_NUM_THREADS", "1")
     environment |= {"ZD_PROFILE": layout.profile.name, "ZD_PARALLEL": str(jobs), "ZD_THREADS": threads}
+    environment[RUN] = str(os.getpid())
     if any(step in layout.jobs for step in forced):
         environment["ZD_TRAIN"] = "fresh"  # or a finished training would be reused
     sys.stdout.flush()
@@ -117,8 +121,11 @@ def _snakemake(layout: Layout, jobs: int, forced: Sequence[str], lock: TextIO) -
             process_group=0,
             pass_fds=[lock.fileno()],  # should this process be killed outright, the lock stays with Snakemake
         )
+        _sign(lock, process.pid)
         with _forwarding(process):
-            return process.wait()
+            status = process.wait()
+            _refuse_orphans(layout.root, 100.0)  # should Snakemake have been killed, its steps are ending now
+            return status
 
 
 @contextmanager
@@ -160,22 +167,51 @@ def _closing_words(layout: Layout, status: int, seconds: float) -> int:
 
 @contextmanager
 def _only_run(layout: Layout) -> Iterator[TextIO]:
-    """Refuse a second run in the same checkout.
+    """Refuse a second run in the same checkout, and one beside a step whose run was killed.
 
     The lock ends with its processes, however they end. Snakemake's own outlives a kill, and then wants `--unlock`.
     """
     folder = layout.root / STATE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / "lock", "w", encoding="utf-8")  # noqa: SIM115
+        lock = open(folder / "lock", "a+", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
         raise ZDError(f"{folder}: cannot be written ({error.strerror}): make the checkout writable") from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ZDError(f"{layout.root}: another run is under way here: wait for it to end, or stop it") from error
+            lock.seek(0)
+            who = [number for number in lock.read(200).split() if number.isdecimal() and is_alive(int(number))]
+            name = f"process {who[0]}" if who else "another process"
+            raise ZDError(
+                f"{layout.root}: another run is under way here ({name}): wait for it to end, or stop it"
+            ) from error
+        _sign(lock)
+        _refuse_orphans(layout.root)
         yield lock
+
+
+def _sign(lock: TextIO, *others: int) -> None:
+    """Write into the lock who holds it: this process, and those that keep it should this one be killed."""
+    lock.seek(0)
+    lock.truncate()
+    lock.write("".join(f"{number}\n" for number in (os.getpid(), *others)))
+    lock.flush()
+
+
+def _refuse_orphans(root: Path, seconds: float = 5.0) -> None:
+    """Wait a little for steps whose run was killed, which then stop by themselves; refuse to run beside one.
+
+    Raises:
+        ZDError: a step still runs.
+    """
+    end = time.monotonic() + seconds
+    while orphans := running_steps(root):
+        if time.monotonic() > end:
+            number, step = next(iter(orphans.items()))
+            raise ZDError(f"{root}: step {step} of a killed run still ends (process {number}): try again, or stop it")
+        time.sleep(0.2)
 
 
 def _prepare(layout: Layout) -> None:
@@ -226,6 +262,10 @@ def _log(layout: Layout) -> Path:
 # ------------------------------------------------------------------------------------------------------------- CLI
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; a `ZDError` becomes its message and exit status 2."""
+    return run_quietly("zdlib.pipeline", lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="python -m zdlib.pipeline", description="Run the paper's pipeline.")
     commands = parser.add_subparsers(dest="command", required=True)
     run_parser = commands.add_parser("run", help="bring every result up to date")

@@ -17,6 +17,7 @@ from pathlib import Path
 from zdlib.errors import ZDError
 from zdlib.files import read_json, write_json
 from zdlib.pipeline import provenance
+from zdlib.pipeline.guard import guarded
 from zdlib.pipeline.layout import STATE, Layout, duration, rule_of
 
 BEGUN, FAILED, INTERRUPTED = "was begun and did not end", "failed last time", "was interrupted last time"
@@ -68,9 +69,10 @@ def run_step(profile: str, rule: str, reads: Sequence[str], writes: Sequence[str
     started = time.time()
     how = FAILED
     try:
-        say("…")
-        Ending(BEGUN, results).write(layout, step)
-        _measured(layout, step, [path for path in reads if not path.endswith(".done")], results, started)
+        with guarded(layout.root, step):
+            say("…")
+            Ending(BEGUN, results).write(layout, step)
+            _measured(layout, step, [path for path in reads if not path.endswith(".done")], results, started)
     except NotebookError as error:
         say(f"failed: {error}")
         if error.details:

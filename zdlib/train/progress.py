@@ -8,7 +8,8 @@ carry times, and a resumed run adds a file, whose first entry takes back what th
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tqdm import tqdm
 
 from zdlib.colours import depth_picture, far_limit
 from zdlib.distributed import gather
+from zdlib.errors import ZDError
 from zdlib.geometry import resize
 
 PICTURES = 4  # selection frames that every validation shows
@@ -63,15 +65,33 @@ class Live:
             bar_format=BAR,
             disable=not first,
         )
-        self._writer = _writer(folder, step) if first else None
+        self._folder = folder
+        with self._writing():
+            self._writer = _writer(folder, step) if first else None
 
     def __enter__(self) -> "Live":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.close()
-        if self._writer is not None:
-            self._writer.close()
+        if self._writer is None:
+            return
+        try:
+            with self._writing():
+                self._writer.close()
+        except ZDError:
+            if error[0] is None:
+                raise  # else what went wrong before is the news
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ZDError(
+                f"{self._folder}: cannot be written ({error.strerror or error}): free space; the same command "
+                "continues from the last state"
+            ) from error
 
     def epoch(self, number: int) -> None:
         """An epoch, counted from 1, begins."""
@@ -84,10 +104,11 @@ class Live:
         self._bar.set_postfix({name: f"{value:.3f}" for name, value in shown.items()}, refresh=False)
         self._bar.update(images)
         if self._writer is not None:
-            for name, value in losses.items():
-                self._writer.add_scalar(f"loss/{name}", value, row["step"])
-            for name in _OPTIMISER:
-                self._writer.add_scalar(f"optimiser/{name}", row[name], row["step"])
+            with self._writing():
+                for name, value in losses.items():
+                    self._writer.add_scalar(f"loss/{name}", value, row["step"])
+                for name in _OPTIMISER:
+                    self._writer.add_scalar(f"optimiser/{name}", row[name], row["step"])
 
     def watch(
         self,
@@ -105,7 +126,9 @@ class Live:
         """Show a validation's row of the log and the frames that were watched in it; all processes come here."""
         rows, self._rows = gather(self._rows), []
         self._delta1 = row.get("delta1")
-        if self._writer is not None:
+        if self._writer is None:
+            return
+        with self._writing():
             for name, value in row.items():
                 if name not in _PLACE:
                     self._writer.add_scalar(f"validation/{name}", value, row["step"])
@@ -115,7 +138,8 @@ class Live:
     def flush(self) -> None:
         """Bring all to the disk: before a state is saved, so that a run resumed from it has no gap."""
         if self._writer is not None:
-            self._writer.flush()
+            with self._writing():
+                self._writer.flush()
 
 
 def picture_row(

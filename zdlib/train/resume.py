@@ -4,7 +4,9 @@ While a run is under way, `<run>.unfinished/` holds its last states and best wei
 `<run>_training.json` says what the run was made from and the hashes of what it wrote.
 """
 
+import hashlib
 import random
+import re
 import shutil
 import signal
 import threading
@@ -21,12 +23,16 @@ from zdlib.config import Profile
 from zdlib.data.registry import data_set
 from zdlib.errors import ZDError
 from zdlib.files import atomic_path, content_sha256, read_json, sha256, write_json
+from zdlib.gates.opening import explained, open_regular, reason
 from zdlib.paths import resolve
 from zdlib.source_closure import LIBRARY_ROOT, fingerprints, packages
 from zdlib.train.method import method_file
 
 Start = Literal["auto", "resume", "fresh"]
 KEPT_STATES = 2
+_STATE = re.compile(r"state-\d{8,}\.pt")
+_SEAL = b"\nzdlib state sha256 "  # and 64 digits end the file of a state; torch's reader does not look there
+_AGAIN = "the same command goes on from the state before"
 # Settings of `train`, and a module, that have no influence on any number.
 WITHOUT_INFLUENCE = {"workers", "save_minutes"}
 VIEW = LIBRARY_ROOT / "zdlib" / "train" / "progress.py"
@@ -104,9 +110,12 @@ def is_finished(record: Path, identity: Mapping[str, str]) -> bool:
     """Whether the run of this identity has ended here and its files are as it left them."""
     if not record.is_file():
         return False
-    content = read_json(record)
-    files = {record.parent / name: digest for name, digest in content["outputs"].items()}
-    same = first_difference(identity, content["identity"]) is None
+    try:
+        content = read_json(record)
+        files = {record.parent / name: digest for name, digest in content["outputs"].items()}
+        same = first_difference(identity, content["identity"]) is None
+    except (ZDError, KeyError, TypeError, AttributeError):  # no such record: whoever trains writes a new one
+        return False
     return same and all(path.is_file() and sha256(path) == digest for path, digest in files.items())
 
 
@@ -116,42 +125,82 @@ class States:
 
     A state is a nested dictionary of tensors, numbers and text: it is read without running code (`weights_only`).
     Files are written whole or not at all. Best weights carry their step in the name, so that a state never meets those
-    of a later, lost, stretch of training.
+    of a later, lost, stretch of training. A state ends with the SHA-256 of what is before, and holds that of its best
+    weights: one that was damaged since is not used, the one before it is as good.
+
+    Attributes:
+        damaged: states that `load` has passed over, with the reason.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.damaged: list[str] = []
         self._best_of: dict[int, int | None] = {}  # kept state → step of its best weights
+        self._digests: dict[int, str] = {}  # step → SHA-256 of the best weights of that step
 
     def best(self, step: int) -> Path:
         """Where the weights that scored best at `step` are."""
         return self.folder / f"best-{step:08d}.safetensors"
 
+    def sealed(self, step: int) -> None:
+        """Tell that the best weights of `step` have just been written."""
+        self._digests[step] = sha256(self.best(step))
+
+    def copy_best(self, step: int, target: Path) -> None:
+        """Copy the best weights of `step`.
+
+        Raises:
+            ZDError: they are no longer what was written.
+        """
+        try:
+            shutil.copyfile(self.best(step), target)
+        except FileNotFoundError as error:
+            raise ZDError(f"{self.best(step)}: is gone: {_AGAIN}") from error
+        if step in self._digests and sha256(target) != self._digests[step]:
+            raise ZDError(f"{self.best(step)}: damaged since it was written: {_AGAIN}")
+
     def save(self, step: int, state: Mapping[str, Any], best_step: int | None) -> None:
-        """Write a state, then remove what no kept state needs."""
+        """Write a state, then remove what no kept state needs.
+
+        Raises:
+            ZDError: the disk is full or cannot be written; the states before are untouched.
+        """
+        if best_step is not None and best_step not in self._digests:
+            self.sealed(best_step)
+        best = {"best_step": best_step, "best_sha256": None if best_step is None else self._digests[best_step]}
         with atomic_path(self._state(step)) as temporary:
-            torch.save({**state, "best_step": best_step}, temporary)
+            try:
+                torch.save({**state, **best}, temporary)
+            except RuntimeError as error:  # torch's writer does not say why
+                raise ZDError(f"{self.folder}: a state cannot be written ({reason(error)}): free space") from error
+            seal = _SEAL + sha256(temporary).encode()
+            with open(temporary, "ab") as file:
+                file.write(seal)
         self._best_of[step] = best_step
         self._best_of = dict(sorted(self._best_of.items())[-KEPT_STATES:])
         self._tidy()
 
     def load(self) -> dict[str, Any] | None:
-        """The last state that can be read, or None; all that is not part of it is removed.
+        """The last state that is as it was written, or None; all that is not part of it is removed.
 
         Raises:
-            ZDError: there are states, but none can be read.
+            ZDError: there are states, but none is sound.
         """
-        found = sorted(self.folder.glob("state-*.pt"), reverse=True)
-        for path in found:
+        states = sorted((path for path in self.folder.glob("state-*.pt") if _STATE.fullmatch(path.name)), reverse=True)
+        for path in states:
             try:
-                state = torch.load(path, map_location="cpu", weights_only=True)
-            except Exception:  # a damaged file raises many kinds; the state before it is as good
+                state = self._sound(path)
+            except ZDError as error:
+                self.damaged.append(str(error))
                 continue
-            self._best_of = {int(path.stem.split("-")[1]): state["best_step"]}
+            step = int(path.stem.split("-")[1])
+            self._best_of = {step: state["best_step"]}
+            if state["best_step"] is not None and state.get("best_sha256"):
+                self._digests[state["best_step"]] = state["best_sha256"]
             self._tidy()
-            return dict(state)
-        if found:
-            raise ZDError(f"{found[0]}: damaged, like all states before it: train afresh (ZD_TRAIN=fresh)")
+            return state
+        if states:
+            raise ZDError(f"{states[0]}: damaged, like all states before it: train afresh (ZD_TRAIN=fresh)")
         return None
 
     def set_aside(self) -> Path:
@@ -169,12 +218,39 @@ class States:
     def _state(self, step: int) -> Path:
         return self.folder / f"state-{step:08d}.pt"
 
+    def _sound(self, path: Path) -> dict[str, Any]:
+        """The state of a file whose checksum is right, and whose best weights are there and have theirs.
+
+        Raises:
+            ZDError: it is not.
+        """
+        with open_regular(path, _AGAIN) as file, explained(path, "damaged", _AGAIN):
+            size = max(file.seek(0, 2) - len(_SEAL) - 64, 0)
+            file.seek(0)
+            digest = hashlib.sha256()
+            while part := file.read(min(1 << 22, size - file.tell())):
+                digest.update(part)
+            if file.read() != _SEAL + digest.hexdigest().encode():
+                raise ValueError("its SHA-256 does not match")
+            file.seek(0)
+            state = torch.load(file, map_location="cpu", weights_only=True)
+            if not isinstance(state, dict) or "best_step" not in state:
+                raise ValueError("it is no state of a training")
+            best, expected = state["best_step"], state.get("best_sha256")
+            if best is not None and (not self.best(best).is_file() or sha256(self.best(best)) != expected):
+                raise ValueError(f"its best weights, {self.best(best).name}, are not those it was saved with")
+            return state
+
     def _tidy(self) -> None:
         """Remove other states, the best weights of none, and what a killed writer left."""
         wanted = {self._state(step) for step in self._best_of}
         wanted |= {self.best(step) for step in self._best_of.values() if step is not None}
         for path in self.folder.iterdir():
-            if path not in wanted:
+            if path in wanted:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink(missing_ok=True)  # every process of a run tidies up
 
 
@@ -211,7 +287,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopSignals:
-    """Within this context SIGINT (Ctrl-C) and SIGTERM are remembered in `number`; a second Ctrl-C is obeyed at once.
+    """Within this context SIGINT (Ctrl-C), SIGTERM and SIGHUP are remembered in `number`; a second Ctrl-C is obeyed.
 
     Outside the main thread, where Python cannot, nothing is caught.
     """
@@ -222,7 +298,9 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) is signal.SIG_IGN and number == signal.SIGHUP:
+                    continue  # nohup
                 self._before[number] = signal.signal(number, self._remember)
         return self
 

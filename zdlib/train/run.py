@@ -5,9 +5,9 @@ method's business (`zdlib.train.method`).
 """
 
 import os
-import shutil
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -21,6 +21,7 @@ from zdlib.config import Profile
 from zdlib.distributed import gather, is_first, join, largest, processes, rank, wait
 from zdlib.errors import ZDError
 from zdlib.files import atomic_path, write_csv
+from zdlib.gates.locks import only_process
 from zdlib.paths import RunPaths
 from zdlib.train.frames import open_frames
 from zdlib.train.method import Batch, Selection, find_method
@@ -97,6 +98,11 @@ class RunFiles:
         return self.folder / f"{self.run}.unfinished"
 
     @property
+    def lock(self) -> Path:
+        """Who trains it now."""
+        return self.folder / f"{self.run}.lock"
+
+    @property
     def tensorboard(self) -> Path:
         """The folder of the live view."""
         return self.folder / f"{self.run}_tensorboard"
@@ -131,6 +137,15 @@ def train(profile: Profile, run_name: str, paths: RunPaths | None = None, start:
     selection = find_method(profile, run).selection
     files = RunFiles((paths or RunPaths(profile.name)).checkpoints, run_name)
     device = join()
+    with only_process(files.lock, f"run {run_name} is trained") if is_first() else nullcontext():
+        return _train(profile, run_name, files, start, device, selection)
+
+
+def _train(
+    profile: Profile, run_name: str, files: RunFiles, start: Start, device: torch.device, selection: Selection
+) -> TrainResult:
+    """As `train`, with everything named and nobody else at it."""
+    run = profile.runs[run_name]
     machine = {"precision": chosen_precision(profile.train, device), "device": device.type, "processes": processes()}
     made_from = identity(profile, run_name, machine)
     if start != "fresh" and is_finished(files.record, made_from):
@@ -232,7 +247,7 @@ class Loop:
             for path, log in zip(files.logs, (result.steps, result.validations), strict=True):
                 write_csv(path, log)
             with atomic_path(files.weights) as temporary:
-                shutil.copyfile(self._states.best(progress.best_step), temporary)
+                self._states.copy_best(progress.best_step, temporary)
             mark_finished(files.record, self._made_from, [files.weights, *files.logs])
             self._states.clear()
         wait()
@@ -268,6 +283,7 @@ class Loop:
             progress.best, progress.best_step = score, step
             if is_first():
                 method.save(self._states.best(step), self._setup.network, self._info())
+                self._states.sealed(step)
 
     def _info(self) -> dict[str, Any]:
         """What the checkpoint says of its training."""
@@ -348,6 +364,8 @@ def _state_to_resume(
     state = states.load()
     if state is None:
         return None
+    if states.damaged and is_first():
+        print(f"{run_name}: {len(states.damaged)} damaged, the state before is used: {'; '.join(states.damaged)}")
     difference = first_difference(made_from, state["identity"])
     if difference is None:
         if is_first():

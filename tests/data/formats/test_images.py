@@ -23,7 +23,7 @@ def test_conversion_to_rgb(tmp_path):
 @pytest.mark.parametrize("keep", [0, 8, 40, 60])
 def test_missing_and_damaged_files_are_one_line(tmp_path, keep):
     path = tmp_path / "a.png"
-    with pytest.raises(ZDError, match=r"a\.png: not a readable image .*: replace it"):
+    with pytest.raises(ZDError, match=r"a\.png: no such file: replace it"):
         read_picture(path, "replace it")
     Image.fromarray(np.arange(3000, dtype=np.uint16).reshape(50, 60)).save(path)
     path.write_bytes(path.read_bytes()[:keep])

@@ -100,7 +100,7 @@ def test_a_wrong_list_is_one_line(tmp_path, line, message):
     (tmp_path / "files.txt").write_text(line)
     with pytest.raises(ZDError, match=message):
         FolderReader(tmp_path, tmp_path / "files.txt")
-    with pytest.raises(ZDError, match=r"missing\.txt: cannot be read"):
+    with pytest.raises(ZDError, match=r"missing\.txt: no such file"):
         FolderReader(tmp_path, tmp_path / "missing.txt")
 
 

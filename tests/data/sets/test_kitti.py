@@ -38,7 +38,7 @@ def test_another_list_with_leading_slashes(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a.png\n", "line 1 names one file"), ("a.png None 721\n", "no frame found"), (None, "cannot be read")],
+    [("a.png\n", "line 1 names one file"), ("a.png None 721\n", "no frame found"), (None, "no such file")],
 )
 def test_a_wrong_list_is_one_line(tmp_path, text, message):
     trees.kitti(tmp_path)

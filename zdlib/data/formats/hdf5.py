@@ -2,6 +2,7 @@
 
 import operator
 import os
+from math import prod
 from pathlib import Path
 from typing import Any, SupportsIndex
 
@@ -9,9 +10,10 @@ import h5py
 import numpy as np
 
 from zdlib.errors import ZDError
+from zdlib.gates.opening import ARRAY, FRAMES, explained, reason, require_regular
 
-# What h5py raises where the structure of a file is damaged.
-UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+_LISTED = 12  # keys that a message names
+_CHARACTERS = 10_000  # of one text
 
 
 def checked_index(source: Path, index: SupportsIndex, count: int) -> int:
@@ -47,16 +49,15 @@ class LazyFile:
         """The open file.
 
         Raises:
-            ZDError: no such file, not HDF5, or truncated.
+            ZDError: no such file, no regular one, not HDF5, or truncated.
         """
         if self._file is None or self._pid != os.getpid():
-            if not self.path.is_file():
-                raise ZDError(f"{self.path}: no such file: {self.fix}")
+            require_regular(self.path, self.fix)
             try:
                 self._file = h5py.File(self.path, "r")
-            except OSError as error:
-                reason = "truncated" if "truncated" in str(error) else f"not a readable HDF5 file ({error})"
-                raise ZDError(f"{self.path}: {reason}: {self.fix}") from error
+            except Exception as error:  # h5py raises whatever a damaged byte leads it into
+                said = "truncated" if "truncated" in str(error) else f"not a readable HDF5 file ({reason(error)})"
+                raise ZDError(f"{self.path}: {said}: {self.fix}") from error
             self._pid = os.getpid()
         return self._file
 
@@ -64,16 +65,24 @@ class LazyFile:
         """The dataset `key`, of the given dtype and number of axes.
 
         Raises:
-            ZDError: it is missing, no dataset, or of another dtype or number of axes.
+            ZDError: it is missing, no dataset, of another dtype or number of axes, or lies in another file.
         """
         found = self._get(key)
-        if not isinstance(found, h5py.Dataset):
-            raise ZDError(f"{self.path}: key {key!r} is missing (has: {', '.join(sorted(self.file))}): {self.fix}")
-        if dtype is not None and found.dtype != np.dtype(dtype):
-            raise ZDError(f"{self.path}: {key} has dtype {found.dtype}, expected {np.dtype(dtype)}: {self.fix}")
-        if ndim is not None and found.ndim != ndim:
-            raise ZDError(f"{self.path}: {key} has shape {found.shape}, expected {ndim} axes: {self.fix}")
-        return found
+        with explained(self.path, f"{key} is damaged", self.fix):
+            if not isinstance(found, h5py.Dataset):
+                has = ", ".join(sorted(self.file)[:_LISTED])
+                raise ZDError(f"{self.path}: key {key!r} is missing (has: {has}): {self.fix}")
+            if dtype is not None and found.dtype != np.dtype(dtype):
+                raise ZDError(f"{self.path}: {key} has dtype {found.dtype}, expected {np.dtype(dtype)}: {self.fix}")
+            if found.shape is None or (ndim is not None and found.ndim != ndim):
+                wanted = "numbers" if ndim is None else f"{ndim} axes"
+                raise ZDError(f"{self.path}: {key} has shape {found.shape}, expected {wanted}: {self.fix}")
+            if found.external is not None or found.is_virtual:
+                raise ZDError(f"{self.path}: {key} lies in another file: {self.fix}")
+            if found.ndim:
+                FRAMES.check(found.shape[0], f"{self.path}: {key}")
+            ARRAY.check(prod(found.chunks or ()) * found.dtype.itemsize, f"{self.path}: a chunk of {key}")
+            return found
 
     def group(self, key: str) -> h5py.Group:
         """The group `key`.
@@ -87,21 +96,28 @@ class LazyFile:
         return found
 
     def _get(self, key: str) -> Any:
-        try:
-            return self.file.get(key)
-        except UNREADABLE as error:
-            raise ZDError(f"{self.path}: {key} is damaged ({error}): {self.fix}") from error
+        """What a path leads to, in this file and without detours; None where there is nothing."""
+        with explained(self.path, f"{key} is damaged", self.fix):
+            place: Any = self.file
+            for part in filter(None, key.split("/")):
+                link = place.get(part, getlink=True) if isinstance(place, h5py.Group) else None
+                if link is None:
+                    return None
+                if not isinstance(link, h5py.HardLink):  # to another file, or round in a circle
+                    raise ZDError(f"{self.path}: {key} is a link, which this project's data never are: {self.fix}")
+                place = place[part]
+            return place
 
     def read(self, dataset: h5py.Dataset, index: Any) -> Any:
-        """`dataset[index]`.
+        """`dataset[index]`; `index` is a number, or () for all.
 
         Raises:
-            ZDError: the content cannot be read (a damaged file).
+            ZDError: the content cannot be read (a damaged file), or is too large.
         """
-        try:
+        with explained(self.path, f"{dataset.name} at {index} is damaged", self.fix):
+            shape = dataset.shape if index == () else dataset.shape[len(index) if isinstance(index, tuple) else 1 :]
+            ARRAY.check(prod(shape) * dataset.dtype.itemsize, f"{self.path}: {dataset.name}")
             return dataset[index]
-        except OSError as error:
-            raise ZDError(f"{self.path}: {dataset.name} at {index} is damaged ({error}): {self.fix}") from error
 
     def strings(self, key: str) -> list[str]:
         """MATLAB's cell array of strings: references to arrays of UTF-16 units.
@@ -112,10 +128,9 @@ class LazyFile:
         references = self.dataset(key)
         if h5py.check_ref_dtype(references.dtype) is not h5py.Reference:
             raise ZDError(f"{self.path}: {key} has dtype {references.dtype}, expected object references: {self.fix}")
-        try:
+        FRAMES.check(prod(references.shape), f"{self.path}: {key}")
+        with explained(self.path, f"{key} holds a broken reference", self.fix):
             return [_text(self.file[reference]) for reference in np.asarray(references[()]).ravel()]
-        except UNREADABLE as error:
-            raise ZDError(f"{self.path}: {key} holds a broken reference ({error}): {self.fix}") from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "fix": self.fix, "_file": None, "_pid": -1}
@@ -125,4 +140,6 @@ def _text(characters: h5py.Dataset) -> str:
     # MATLAB stores an empty array as its two sizes, marked by an attribute.
     if characters.attrs.get("MATLAB_empty"):
         return ""
+    if characters.dtype.kind not in "iu" or characters.size > _CHARACTERS:
+        raise ValueError(f"{characters.dtype} {characters.shape} is no text")
     return characters[()].astype("<u2").tobytes().decode("utf-16-le")

@@ -1,14 +1,59 @@
-"""Writing MATLAB files whose bytes depend on their content alone."""
+"""MATLAB files: version 5 read with a bound, and both versions written with bytes that depend on content alone."""
 
 import io
-from typing import Any
+import struct
+import zlib
+from pathlib import Path
+from typing import IO, Any
 
 import h5py
 import numpy as np
 import scipy.io
 
+from zdlib.gates.opening import ARRAY, explained, open_regular
+
 USERBLOCK = 512  # bytes before the HDF5 part of a MATLAB 7.3 file
+_HEADER = 128  # bytes of a MATLAB 5 file before its first element
+_COMPRESSED = 15  # type of an element that is deflated
 _TEXT = 116  # bytes of free text that start both headers
+
+
+def read_mat5(path: Path, problem: str, fix: str) -> dict[str, Any]:
+    """The variables of a MATLAB 5 file, as `scipy.io.loadmat` gives them.
+
+    Args:
+        path: the file.
+        problem: what it means where the file cannot be read; for the error's line.
+        fix: what to do then.
+
+    Raises:
+        ZDError: missing, no regular file, damaged, of another version, or its unpacked content too large.
+    """
+    with open_regular(path, fix, ARRAY) as file, explained(path, problem, fix):
+        ARRAY.check(_unpacked_size(file), f"{path}: unpacked")
+        file.seek(0)
+        content: dict[str, Any] = scipy.io.loadmat(file)
+        return content
+
+
+def _unpacked_size(file: IO[bytes]) -> int:
+    """Bytes of all elements, compressed ones unpacked piece by piece, as far as the limit."""
+    header = file.read(_HEADER)
+    order = {b"IM": "<", b"MI": ">"}.get(header[-2:])
+    if order is None or header[124:126] not in (b"\0\1", b"\1\0"):
+        raise ValueError("it does not begin as one")
+    total = 0
+    while tag := file.read(8):
+        kind, size = struct.unpack(f"{order}2I", tag)
+        if kind != _COMPRESSED:
+            total += size
+            file.seek(size, 1)
+            continue
+        unpacking, packed = zlib.decompressobj(), file.read(size)
+        while packed and total <= ARRAY.value:
+            total += len(unpacking.decompress(packed, 1 << 20))
+            packed = unpacking.unconsumed_tail
+    return total
 
 
 def mat5_bytes(content: dict[str, Any]) -> bytes:

@@ -10,10 +10,12 @@ from typing import SupportsIndex
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt16
 
+from zdlib.data.formats.arrays import read_array
 from zdlib.data.formats.hdf5 import checked_index
 from zdlib.data.formats.images import read_picture
 from zdlib.data.sample import Frames, Sample
 from zdlib.errors import ZDError
+from zdlib.gates.opening import first_twice
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,7 @@ class FilesReader(Frames[Sample]):
             raise ZDError(f"{root}: no such folder: {fix}")
         if not self._frames:
             raise ZDError(f"{root}: no frame found, expected {expected}: {fix}")
-        if len(set(self.names)) < len(self.names):
-            twice = next(name for name in self.names if self.names.count(name) > 1)
+        if (twice := first_twice(self.names)) is not None:
             raise ZDError(f"{root}: two frames are called {twice}: remove one copy")
         if complete:
             needed = (path for frame in self._frames for path in (frame.image, frame.depth, frame.mask) if path)
@@ -132,11 +133,7 @@ def read_npy(path: Path, fix: str) -> np.ndarray:
     Raises:
         ZDError: missing, damaged, pickled, or with other axes.
     """
-    try:
-        with open(path, "rb") as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
-    except Exception as error:  # NumPy's reader raises whatever a damaged byte leads it into.
-        raise ZDError(f"{path}: not a readable .npy file ({error}): {fix}") from error
+    array = read_array(path, fix)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim != 2 or not array.size:
@@ -153,7 +150,8 @@ def read_float_npy(path: Path, fix: str) -> Float32[np.ndarray, "h w"]:
     array = read_npy(path, fix)
     if not np.issubdtype(array.dtype, np.floating):
         raise ZDError(f"{path}: has dtype {array.dtype}, expected metres as float32: {fix}")
-    return np.ascontiguousarray(array, np.float32)
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused for that
+        return np.ascontiguousarray(array, np.float32)
 
 
 def first_folder(root: Path, names: Sequence[str]) -> Path:

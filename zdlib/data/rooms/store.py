@@ -20,6 +20,7 @@ from PIL import Image
 
 from zdlib.data import classes
 from zdlib.data.formats.hdf5 import LazyFile, checked_index
+from zdlib.data.formats.images import decode_picture
 from zdlib.data.sets.ibims import PLANES
 from zdlib.errors import ZDError
 from zdlib.files import atomic_path
@@ -180,8 +181,9 @@ class Store:
     def __init__(self, path: str | os.PathLike[str]):
         self._source = LazyFile(path, FIX)
         self.path = self._source.path
-        attributes = dict(self._source.file.attrs)
+        file = self._source.file
         try:
+            attributes = dict(file.attrs)
             self.name = str(attributes["name"])
             self.version = str(attributes["version"])
             self.depth_scale = float(attributes["depth_scale"])
@@ -190,6 +192,8 @@ class Store:
             self.generator: dict[str, Any] = json.loads(attributes["generator"])
         except KeyError as error:
             raise ZDError(f"{path}: attribute {error} is missing, so this is no store of rooms: {FIX}") from error
+        except (OSError, RuntimeError, ValueError, TypeError) as error:
+            raise ZDError(f"{path}: no store of rooms ({error}): {FIX}") from error
         self._raw_ids = np.array([0, *classes.raw_ids(list(self.label_names[1:])).values()], np.uint16)
         self.scenes = self._strings("scene")
         self.scene_types = self._strings("scene_type")
@@ -251,10 +255,11 @@ class Store:
         return self._source.read(self._source.dataset(key), index)
 
     def _picture(self, key: str, index: int) -> UInt8[np.ndarray, "..."]:
+        content = self._value(key, index).tobytes()
         try:
-            return np.array(Image.open(io.BytesIO(self._value(key, index).tobytes())))
-        except OSError as error:
-            raise ZDError(f"{self.path}: {key} of image {index} is damaged ({error}): {FIX}") from error
+            return decode_picture(content, f"{self.path}: {key}", FIX)
+        except ZDError as error:
+            raise ZDError(f"{self.path}: {key} of image {index} is damaged ({error.__cause__}): {FIX}") from error
 
     def _depth(self, index: int) -> Float32[np.ndarray, "h w"]:
         try:

@@ -21,6 +21,7 @@ from zdlib.data.formats.hdf5 import checked_index
 from zdlib.data.formats.images import read_picture, read_units
 from zdlib.data.sample import Frames, Sample
 from zdlib.errors import ZDError
+from zdlib.gates.opening import FRAMES, inside, read_text
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 
@@ -106,10 +107,8 @@ class FolderReader(Frames[Sample]):
 
 
 def _listed(root: Path, list_file: Path) -> list[_Pair]:
-    try:
-        lines = list_file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ZDError(f"{list_file}: cannot be read ({error}): give a text file of 'rgb depth focal' lines") from error
+    lines = read_text(list_file, "give a text file of 'rgb depth focal' lines").splitlines()
+    FRAMES.check(len(lines), list_file)
     pairs = []
     for number, line in enumerate(lines, 1):
         words = line.split()
@@ -117,7 +116,7 @@ def _listed(root: Path, list_file: Path) -> list[_Pair]:
             continue
         if len(words) < 2:
             raise ZDError(f"{list_file}: line {number} names one file, expected 'rgb depth [focal]'")
-        pair = _Pair(*(root / word.lstrip("/") for word in words[:2]))
+        pair = _Pair(*(inside(root, word, f"{list_file}: line {number}", "correct the list") for word in words[:2]))
         for path in (pair.image, pair.depth):
             if not path.is_file():
                 raise ZDError(f"{path}: no such file, but line {number} of {list_file} names it: correct the list")

@@ -26,6 +26,7 @@ from jaxtyping import Float, Float32, Float64
 from zdlib.data.formats.hdf5 import LazyFile
 from zdlib.data.formats.pairs import FileFrame, FilesReader
 from zdlib.errors import ZDError
+from zdlib.gates.opening import explained, read_text
 
 FIX = "get the test scenes' final_preview and geometry_hdf5 files from https://github.com/apple/ml-hypersim"
 SPLIT = "metadata_images_split_scene_v1.csv"
@@ -89,15 +90,17 @@ def planar_depth(distance: Float[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w
 
 def _test_frames(path: Path) -> list[tuple[str, str, str]]:
     """Scene, camera and four-digit frame of the public test part."""
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return [
-                (row["scene_name"], row["camera_name"], f"{int(row['frame_id']):04d}")
-                for row in csv.DictReader(file)
-                if row["split_partition_name"] == "test" and row["included_in_public_release"] == "True"
-            ]
-    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
-        raise ZDError(f"{path}: not the authors' list of the split ({error!r}): replace it, or remove it") from error
+    fix = "replace it, or remove it"
+    with explained(path, "not the authors' list of the split", fix):
+        keys = [
+            (row["scene_name"], row["camera_name"], f"{int(row['frame_id']):04d}")
+            for row in csv.DictReader(read_text(path, fix).splitlines())
+            if row["split_partition_name"] == "test" and row["included_in_public_release"] == "True"
+        ]
+        for scene, camera, _ in keys:
+            if "/" in scene + camera or scene in (".", ".."):
+                raise ValueError(f"{scene} {camera}")
+        return keys
 
 
 def _frames(root: Path, keys: Sequence[tuple[str, str, str]]) -> list[FileFrame]:

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any, Literal, SupportsIndex
 
 import numpy as np
-import scipy.io
 from jaxtyping import Bool, Float64, UInt8
 
 from zdlib.data.formats.hdf5 import checked_index
 from zdlib.data.formats.images import read_picture
+from zdlib.data.formats.mat import read_mat5
 from zdlib.data.sample import Frames, Sample
 from zdlib.errors import ZDError, named_in_profile
+from zdlib.gates.opening import FRAMES, explained, first_twice, read_text
 
 PLANES = ("wall", "floor", "table")
 DEPTH_UNIT = 50 / 65535  # metres of one unit of a depth PNG
@@ -86,7 +87,13 @@ class IBimsReader(Frames[IBimsSample]):
             (p for p in (self.path / "imagelist.txt", self.path.parent / "imagelist.txt") if p.is_file()), None
         )
         if listed is not None:
-            self.names = listed.read_text(encoding="utf-8").split()
+            self.names = read_text(listed, "unpack it again").split()
+            FRAMES.check(len(self.names), listed)
+            if (twice := first_twice(self.names)) is not None:
+                raise ZDError(f"{listed}: {twice} is named twice: unpack it again")
+            for name in self.names:
+                if "/" in name or name in (".", "..") or "\0" in name:
+                    raise ZDError(f"{listed}: {name[:80]!r} is no image's name: unpack it again")
         else:
             where = self.path if self.layout == "mat" else self.path / "rgb"
             self.names = sorted(path.stem for path in where.glob("*.mat" if self.layout == "mat" else "*.png"))
@@ -106,10 +113,9 @@ class IBimsReader(Frames[IBimsSample]):
                 invalid everywhere.
         """
         name = self.names[checked_index(self.path, index, len(self))]
-        if self.layout == "mat":
-            path = self.path / f"{name}.mat"
-            return _sample(path, name, _mat_fields(path))
-        return _sample(self.path / "depth" / f"{name}.png", name, self._raw_fields(name))
+        path = self.path / (f"{name}.mat" if self.layout == "mat" else f"depth/{name}.png")
+        with explained(path, "holds what is no image of iBims-1", "unpack it again"):
+            return _sample(path, name, _mat_fields(path) if self.layout == "mat" else self._raw_fields(name))
 
     def _needed(self, name: str) -> list[Path]:
         if self.layout == "mat":
@@ -157,11 +163,10 @@ def scene_of(name: str) -> str:
 
 
 def _mat_fields(path: Path) -> dict[str, Any]:
-    try:
-        data = scipy.io.loadmat(path)["data"]
-        return {key: data[key][0, 0] for key in data.dtype.names}
-    except Exception as error:  # SciPy's reader raises whatever a damaged byte leads it into.
-        raise ZDError(f"{path}: no readable MATLAB 5 file with a struct 'data' ({error}): unpack it again") from error
+    problem, fix = "no readable MATLAB 5 file with a struct 'data'", "unpack it again"
+    data = read_mat5(path, problem, fix).get("data")
+    with explained(path, problem, fix):
+        return {key: data[key][0, 0] for key in data.dtype.names}  # type: ignore[index, union-attr]
 
 
 def _sample(path: Path, name: str, fields: dict[str, Any]) -> IBimsSample:
@@ -216,7 +221,7 @@ def _upright(calib: np.ndarray) -> Float64[np.ndarray, "3 3"]:
 
 def _read_numbers(path: Path) -> Float64[np.ndarray, "n p"]:
     try:
-        rows = [line.split(",") for line in path.read_text(encoding="utf-8").split()]
+        rows = [line.split(",") for line in read_text(path, "unpack it again").split()]
         return np.array(rows, np.float64).reshape(len(rows), len(rows[0]) if rows else 0)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ZDError(f"{path}: not rows of numbers with commas ({error}): unpack it again") from error

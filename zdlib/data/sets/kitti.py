@@ -24,6 +24,7 @@ from jaxtyping import Float32
 from zdlib.data.formats.images import read_units
 from zdlib.data.formats.pairs import FileFrame, FilesReader, first_folder, metres
 from zdlib.errors import ZDError
+from zdlib.gates.opening import FRAMES, inside, read_text
 
 LIST = "kitti_eigen_test_files_with_gt.txt"
 FIX = (
@@ -74,15 +75,15 @@ class KittiReader(FilesReader):
 
 def _pairs(path: Path) -> list[tuple[str, str]]:
     """Image and depth of each line, without the leading slash that some lists have."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ZDError(f"{path}: cannot be read ({error}): {FIX}") from error
+    lines = read_text(path, FIX).splitlines()
+    FRAMES.check(len(lines), path)
     pairs = []
     for number, words in enumerate(map(str.split, lines), 1):
         if not words:
             continue
         if len(words) < 2:
             raise ZDError(f"{path}: line {number} names one file, expected 'image depth focal': {FIX}")
+        for word in words[:2]:
+            inside(path.parent, word, f"{path}: line {number}", FIX)
         pairs.append((words[0].lstrip("/"), words[1].lstrip("/")))
     return pairs

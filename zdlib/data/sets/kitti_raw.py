@@ -33,6 +33,7 @@ from zdlib.data.formats.pairs import first_folder, metres
 from zdlib.data.sample import Frames, Sample
 from zdlib.data.sequences import Clip, StereoPair
 from zdlib.errors import ZDError
+from zdlib.gates.opening import FRAMES, read_text
 
 FIX = "put the raw drives and calibrations of https://www.cvlibs.net/datasets/kitti into one folder per day"
 SIDES = "lr"
@@ -291,15 +292,13 @@ _PLACES: dict[str, str] = {
 
 def _listed(path: Path, raw: Path) -> list[RawFrame]:
     """The frames of a list."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ZDError(f"{path}: cannot be read ({error}): name a list of 'DAY/DRIVE index l' lines") from error
+    lines = read_text(path, "name a list of 'DAY/DRIVE index l' lines").splitlines()
+    FRAMES.check(len(lines), path)
     frames = []
     for number, words in enumerate(map(str.split, lines), 1):
         if not words:
             continue
-        plain = len(words) in (2, 3) and words[1].isdigit() and ".." not in Path(words[0]).parts
+        plain = len(words) in (2, 3) and words[1].isdigit() and len(words[1]) < 12 and ".." not in Path(words[0]).parts
         side = words[2] if len(words) == 3 else "l"
         if not plain or Path(words[0]).is_absolute() or len(Path(words[0]).parts) != 2 or side not in SIDES:
             raise ZDError(f"{path}: line {number} is no 'DAY/DRIVE index l' line: {' '.join(words)[:80]}")

@@ -8,17 +8,18 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, SupportsIndex
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 import pandas as pd
-import scipy.io
 from jaxtyping import Float64, Int64, UInt16
 
 from zdlib.data import classes
 from zdlib.data.formats.hdf5 import LazyFile, checked_index
+from zdlib.data.formats.mat import read_mat5
 from zdlib.data.sample import Frames, Sample
 from zdlib.errors import ZDError, named_in_profile
+from zdlib.gates.opening import FRAMES, PIXELS
 
 # What messages ask for.
 _MAT = (
@@ -67,27 +68,30 @@ def read_splits(
         ZDError: missing, not a MATLAB 5 file, a key is missing, a frame is in both parts or does not exist.
     """
     fix = f"set {argument} to {_SPLITS}"
-    if not Path(path).is_file():
-        raise ZDError(f"{path}: no such file: {fix}")
-    try:
-        content = scipy.io.loadmat(path)
-    except Exception as error:  # SciPy's reader raises whatever a damaged byte leads it into.
-        raise ZDError(f"{path}: not a readable MATLAB 5 file ({error}): {fix}") from error
-    parts = []
-    for key in ("trainNdxs", "testNdxs"):
-        if key not in content:
-            raise ZDError(f"{path}: key {key!r} is missing: {fix}")
-        numbers = content[key].ravel()
-        if numbers.size == 0 or not np.issubdtype(numbers.dtype, np.number) or not (numbers == np.rint(numbers)).all():
-            raise ZDError(f"{path}: {key} is empty or not made of whole numbers: {fix}")
-        numbers = np.sort(numbers.astype(np.int64) - 1)
-        if numbers[0] < 0 or (frames is not None and numbers[-1] >= frames):
-            raise ZDError(f"{path}: {key} leaves 1..{frames or 'n'}: use the splits.mat made for this data set")
-        parts.append(numbers)
-    train, test = parts
+    content = read_mat5(Path(path), "not a readable MATLAB 5 file", fix)
+    train, test = (_frame_numbers(content, key, frames, path, fix) for key in ("trainNdxs", "testNdxs"))
     if np.intersect1d(train, test).size:
         raise ZDError(f"{path}: a frame is in both trainNdxs and testNdxs: {fix}")
     return Splits(train, test)
+
+
+def _frame_numbers(
+    content: dict[str, Any], key: str, frames: int | None, path: str | os.PathLike[str], fix: str
+) -> Int64[np.ndarray, " n"]:
+    """0-based and ascending, from the 1-based numbers of a file."""
+    if key not in content:
+        raise ZDError(f"{path}: key {key!r} is missing: {fix}")
+    stored = content[key]
+    if not isinstance(stored, np.ndarray) or stored.size == 0 or stored.dtype.kind not in "iuf":
+        raise ZDError(f"{path}: {key} is empty or not made of whole numbers: {fix}")
+    numbers = np.sort(stored.ravel())
+    if not (np.isfinite(numbers).all() and (numbers == np.rint(numbers)).all()):
+        raise ZDError(f"{path}: {key} is empty or not made of whole numbers: {fix}")
+    if numbers[0] < 1 or numbers[-1] > (frames or FRAMES.value):
+        raise ZDError(f"{path}: {key} leaves 1..{frames or 'n'}: use the splits.mat made for this data set")
+    if (twice := numbers[1:][numbers[1:] == numbers[:-1]]).size:
+        raise ZDError(f"{path}: {key} names frame {int(twice[0])} twice: {fix}")
+    return numbers.astype(np.int64) - 1
 
 
 def contiguous_split(frames: int) -> Splits:
@@ -151,6 +155,7 @@ class NYUReader(Frames[Sample]):
         self.depth_key = {"raw": "rawDepths", "inpainted": "depths"}[depth]
         images = source.dataset("images", np.uint8, ndim=4)
         count, channels, width, height = images.shape
+        PIXELS.check(width * height, f"{self.path}: a frame")
         self.names = [f"nyu_{frame:04d}" for frame in range(count)]
         self.shape: tuple[int, int] = (height, width)
         self.random_access = images.chunks == (1, channels, width, height) and images.compression is None

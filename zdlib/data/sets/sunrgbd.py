@@ -25,12 +25,13 @@ import os
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import scipy.io
 from jaxtyping import Float32, Float64, UInt16
 
 from zdlib.data.formats.images import read_units
+from zdlib.data.formats.mat import read_mat5
 from zdlib.data.formats.pairs import FileFrame, FilesReader, metres
 from zdlib.errors import ZDError
+from zdlib.gates.opening import explained, inside, read_text
 
 FIX = (
     "unpack SUNRGBD.zip and SUNRGBDtoolbox.zip of https://rgbd.cs.princeton.edu side by side, or arrange images and "
@@ -86,9 +87,10 @@ class SunRGBDReader(FilesReader):
         path = frame.image.parent.parent / "intrinsics.txt"
         if self.layout != "official" or not path.is_file():
             return None
+        text = read_text(path, self.fix)
         try:
-            return np.array(path.read_text(encoding="utf-8").split(), np.float64).reshape(3, 3)
-        except ValueError as error:
+            return np.array(text.split(), np.float64).reshape(3, 3)
+        except (ValueError, OverflowError) as error:
             raise ZDError(f"{path}: not nine numbers: {self.fix}") from error
 
 
@@ -100,12 +102,14 @@ def rotate_right(units: UInt16[np.ndarray, "h w"]) -> UInt16[np.ndarray, "h w"]:
 def _listed(root: Path) -> list[PurePosixPath]:
     """The test folders, relative to `SUNRGBD`."""
     path = root / SPLIT
-    try:
-        content = scipy.io.loadmat(path)
+    problem = "no readable list of test folders, 'alltest'"
+    content = read_mat5(path, problem, FIX)
+    with explained(path, problem, FIX):
         texts = [str(cell.item()) for cell in content["alltest"].ravel()]
-        return [PurePosixPath(text.split("/SUNRGBD/", 1)[1]) for text in texts]
-    except Exception as error:  # SciPy's reader raises whatever a damaged byte leads it into.
-        raise ZDError(f"{path}: no readable list of test folders, 'alltest' ({error}): {FIX}") from error
+        parts = [text.split("/SUNRGBD/", 1)[1] for text in texts]
+    for part in parts:
+        inside(root, part, path, FIX)
+    return [PurePosixPath(part.lstrip("/")) for part in parts]
 
 
 def _official(root: Path, part: PurePosixPath, kind: str) -> FileFrame:
@@ -115,7 +119,7 @@ def _official(root: Path, part: PurePosixPath, kind: str) -> FileFrame:
         for sub, suffix in (("image", ".jpg"), (kind, ".png"))
     )
     note = folder / "scene.txt"
-    kind_of_room = note.read_text(encoding="utf-8", errors="replace").strip() if note.is_file() else ""
+    kind_of_room = read_text(note, FIX).strip() if note.is_file() else ""
     # Frames of one place are not told apart from others by the folders' names: each stands alone.
     name = "_".join(part.parts)
     return FileFrame(name, image, depth, scene=name, scene_type=kind_of_room)

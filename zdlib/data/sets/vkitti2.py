@@ -25,6 +25,7 @@ from jaxtyping import Float32, Float64
 from zdlib.data.formats.images import read_units
 from zdlib.data.formats.pairs import FileFrame, FilesReader, first_folder, metres
 from zdlib.errors import ZDError
+from zdlib.gates.opening import read_text
 
 FIX = (
     "unpack vkitti_2.0.3_rgb.tar and vkitti_2.0.3_depth.tar of the Virtual KITTI 2 page (Naver Labs Europe) as rgb/ "
@@ -55,14 +56,14 @@ class VirtualKittiReader(FilesReader):
         images, depths = first_folder(folder, ("rgb", "")), first_folder(folder, ("depth", ""))
         listed = folder / "test.txt"
         if listed.is_file():
-            texts = listed.read_text(encoding="utf-8", errors="replace").replace("\\", "/").split("\n")
+            texts = read_text(listed, "remove the list to read all frames").replace("\\", "/").split("\n")
             texts = [text.strip() for text in texts if text.strip()]
         else:
             texts = [path.as_posix() for path in sorted(images.glob("Scene*/*/frames/rgb/Camera_0/rgb_*.jpg"))]
         frames = []
         for text in texts:
             match = _IMAGE.search(text)
-            if match is None:
+            if match is None or match[2] == "..":
                 raise ZDError(
                     f"{listed}: {text!r} is no image of camera 0 (Scene01/clone/frames/rgb/Camera_0/rgb_00000.jpg): "
                     "remove the list to read all frames"
@@ -94,7 +95,7 @@ class VirtualKittiReader(FilesReader):
         path = self._texts / world / variant / "intrinsic.txt"
         if not path.is_file():
             return INTRINSICS.copy()
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
+        for line in read_text(path, FIX).splitlines()[1:]:
             words = line.split()
             if words[:2] == [str(int(number)), "0"]:
                 try:

@@ -4,7 +4,6 @@ A store holds clips; a clip has frames 0.1 s apart; a frame has the pictures of 
 the left one, depth, labels, instances, masks, perhaps a scan, and the pose. Attributes explain every array.
 """
 
-import io
 import json
 import os
 import zlib
@@ -15,9 +14,10 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from zdlib.data.formats.images import decode_picture
 from zdlib.errors import ZDError
+from zdlib.gates.opening import explained, require_regular
 
 FIX = "restore data/streets/ (git checkout -- data/streets)"
 OCCLUDED, MOVING = 1, 2
@@ -99,8 +99,8 @@ class Store:
         self.path = Path(path)
         self._file: h5py.File | None = None
         self._process = -1
-        attributes = dict(self._open().attrs)
         try:
+            attributes = dict(self._open().attrs)
             self.name = str(attributes["name"])
             self.width, self.height = int(attributes["width"]), int(attributes["height"])
             self.intrinsics: NDArray[np.float64] = np.asarray(attributes["K"], np.float64)
@@ -111,6 +111,8 @@ class Store:
             self._steps, self._lidar_unit = float(attributes["depth_steps"]), float(attributes["lidar_unit"])
         except KeyError as error:
             raise ZDError(f"{path}: attribute {error} is missing, so this is no store of streets: {FIX}") from error
+        except (OSError, RuntimeError, ValueError, TypeError) as error:
+            raise ZDError(f"{path}: no store of streets ({error}): {FIX}") from error
         self.splits: list[str] = [text.decode() for text in self._read("split", ())]
         self.seeds: list[int] = self._read("seed", ()).tolist()
 
@@ -191,20 +193,15 @@ class Store:
     def _open(self) -> h5py.File:
         # h5py's handles are invalid after `fork`, and data loaders do that.
         if self._file is None or self._process != os.getpid():
-            if not self.path.is_file():
-                raise ZDError(f"{self.path}: no such file: {FIX}")
-            try:
+            require_regular(self.path, FIX)
+            with explained(self.path, "not a readable HDF5 file", FIX):
                 self._file = h5py.File(self.path, "r")
-            except OSError as error:
-                raise ZDError(f"{self.path}: not a readable HDF5 file ({error}): {FIX}") from error
             self._process = os.getpid()
         return self._file
 
     def _read(self, key: str, index: Any) -> Any:
-        try:
+        with explained(self.path, f"{key} at {index} cannot be read", FIX):
             return self._open()[key][index]
-        except (KeyError, OSError) as error:
-            raise ZDError(f"{self.path}: {key} at {index} cannot be read ({error}): {FIX}") from error
 
     def _check(self, number: int, moment: int) -> None:
         if not (0 <= number < len(self) and 0 <= moment < self.frames):
@@ -212,9 +209,9 @@ class Store:
 
     def _picture(self, key: str, *index: int) -> Any:
         try:
-            return np.array(Image.open(io.BytesIO(self._read(key, index).tobytes())))
-        except OSError as error:
-            raise ZDError(f"{self.path}: {key} {index} is damaged ({error}): {FIX}") from error
+            return decode_picture(self._read(key, index).tobytes(), f"{self.path}: {key}", FIX)
+        except ZDError as error:
+            raise ZDError(f"{self.path}: {key} {index} is damaged ({error.__cause__}): {FIX}") from error
 
     def _objects(self, number: int) -> list[dict[str, Any]]:
         try:

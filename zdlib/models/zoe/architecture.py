@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from zdlib.config import Frozen, ModelConfig, Positive
+from zdlib.config import Frozen, ModelConfig, Side, Width
 
 
 class Domain(Frozen):
@@ -41,7 +41,7 @@ class Architecture(ModelConfig):
     """
 
     encoder_weights: str = "none"
-    input_size: tuple[Positive, Positive] = (384, 512)
+    input_size: tuple[Side, Side] = (384, 512)
     keep_aspect_ratio: bool = False
     bin_type: Literal["softplus", "normed", "hybrid1", "hybrid2"] = "softplus"
     attractor_kind: Literal["mean", "sum"] = "mean"
@@ -52,9 +52,9 @@ class Architecture(ModelConfig):
     max_temperature: float = 50.0
     inverse_rel_depth: bool = False
     rel_depth_in_output: bool = True
-    projector_hidden: Positive | None = None
-    bottleneck: Positive = 2
-    domains: tuple[Domain, ...] = Field(default=(Domain(name="nyu"),), min_length=1)
+    projector_hidden: Width | None = None
+    bottleneck: Width = 2
+    domains: tuple[Domain, ...] = Field(default=(Domain(name="nyu"),), min_length=1, max_length=16)
     router: Literal["labelled", "trained", "auto"] = "trained"
     routing: Literal["image", "batch"] = "image"
 

@@ -37,15 +37,27 @@ class ZoeOutput:
     pixels: Pixels | None = None
 
 
+LARGEST = 8  # times the network's own size that its input may have: attention costs the square of it
+
+
 def network_size(image: tuple[int, ...], target: tuple[int, int], keep_aspect_ratio: bool) -> tuple[int, int]:
     """The (height, width) an image of that size is resized to: MiDaS' rule "minimal, multiple of 32".
 
     With the aspect ratio kept, the side that has to change less decides the scale.
+
+    Raises:
+        ZDError: with its aspect ratio kept, the image would be many times larger than the network's size.
     """
     scale_h, scale_w = target[0] / image[0], target[1] / image[1]
     if keep_aspect_ratio:
         scale_h = scale_w = scale_w if abs(1 - scale_w) < abs(1 - scale_h) else scale_h
-    return round(scale_h * image[0] / 32) * 32, round(scale_w * image[1] / 32) * 32
+    height, width = (max(1, round(s * side / 32)) * 32 for s, side in zip((scale_h, scale_w), image, strict=True))
+    if keep_aspect_ratio and height * width > LARGEST * target[0] * target[1]:
+        raise ZDError(
+            f"a picture of {image[0]} × {image[1]} pixels: this network would see it at {height} × {width}, and "
+            f"memory allows {LARGEST} times its {target[0]} × {target[1]}: cut the picture into parts"
+        )
+    return height, width
 
 
 class ZoeDepth(nn.Module):
