@@ -17,6 +17,12 @@ from zdlib.paths import RunPaths
 
 PARTS = ("train", "val", "test")
 PERCENTILES = (5, 50, 95)
+_NAMED = ("protocol", "data", "method", "images")
+_SHOWN = tuple(
+    f"{metric}{end}"
+    for metric in ("delta1", "delta2", "delta3", "abs_rel", "rmse", "log10")
+    for end in ("", "_low", "_high")
+)
 FAR = 80.0  # metres, where KITTI's evaluation ends
 
 
@@ -115,6 +121,7 @@ def scores(profiles: Sequence[str] = SCORED) -> pd.DataFrame:
     if not tables:
         raise ZDError(f"results/{SCORED[0]}/evaluate: holds no scores: restore it with git checkout")
     table = pd.concat(tables, ignore_index=True).drop_duplicates(["protocol", "data", "method"])
+    table = table[[column for column in (*_NAMED, *_SHOWN) if column in table]]
     return table.sort_values(["data", "protocol"], kind="stable").reset_index(drop=True)
 
 

@@ -1,6 +1,7 @@
 """The embedded streets, written in three layouts and read by the real readers."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -111,8 +112,11 @@ def test_virtual_kitti_s_layout_gives_back_what_is_stored(root: Path) -> None:
 def test_what_is_there_is_not_written_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[StreetsConfig] = []
     monkeypatch.setattr(export, "materialise", written.append)
+    mark = root / "written.json"
+    os.utime(mark, (0, 0))
     prepare(StreetsConfig(root=str(root), clips=CLIPS))
     assert written == []
+    assert mark.stat().st_mtime > 0, "but it is said anew that it is there"
     more = StreetsConfig(root=str(root), clips=CLIPS + 1)
     prepare(more)
     assert written == [more]

@@ -32,8 +32,11 @@ def prepare(config: StreetsConfig | None) -> None:
     """
     if config is None:
         raise ZDError("data.streets: the profile names none: add streets: {root: results/$PROFILE/data/streets}")
-    if _there(config) != _wanted(config):
+    wanted = _wanted(config)
+    if _there(config) != wanted:
         materialise(config)
+    else:
+        write_json(resolve(config.mark), wanted)  # a step of the pipeline must write anew what it is said to write
 
 
 def prepare_what_is_read(data: DataConfig) -> None:
