@@ -11,6 +11,8 @@ HEADERS = {
     "delta2": "δ2",
     "delta3": "δ3",
     "abs_rel": "AbsRel",
+    "delta1_scaled": "δ1, median-scaled",
+    "abs_rel_scaled": "AbsRel, median-scaled",
     "sq_rel": "SqRel [m]",
     "rmse": "RMSE [m]",
     "rmse_log": "RMSElog",

@@ -26,6 +26,7 @@ from zdlib.evaluate.judge import (
     evaluate_segmentation,
     summarise,
 )
+from zdlib.evaluate.scaled import median_scaled
 from zdlib.files import sha256, write_csv
 from zdlib.labels import CLASS_NAMES
 from zdlib.metrics import protocols
@@ -39,6 +40,7 @@ from zdlib.paths import RunPaths, resolve
 
 NYU_PROTOCOLS = ("nyu/standard", "nyu/standard-291", "nyu/published", "nyu/published-291")
 IBIMS_PROTOCOLS = ("ibims/zoedepth", "ibims/published")
+SCALED = ("delta1_scaled", "abs_rel_scaled")  # with each image's scale put right by its median
 TABLE_METRICS = ("delta1", "delta2", "delta3", "abs_rel", "rmse", "log10")
 # What captions and rows call the two real data sets.
 NYU, IBIMS = "NYU Depth v2", "iBims-1"
@@ -130,7 +132,10 @@ def ibims_study(profile: Profile, paths: RunPaths) -> Study:
 
     def judge(key: str, title: str, maps: DepthMaps, params_m: float | None) -> None:
         for name in IBIMS_PROTOCOLS:
-            per_image = evaluate_depth(maps, reader, frames, protocols.get(name))
+            protocol = protocols.get(name)
+            per_image = evaluate_depth(maps, reader, frames, protocol)
+            scaled = evaluate_depth(median_scaled(maps, reader, frames, protocol), reader, frames, protocol)
+            per_image = per_image.assign(**{column: scaled[column.removesuffix("_scaled")] for column in SCALED})
             rows.append(_row(per_image, key, title, profile.data.ibims.title, params_m, paths))
 
     data = open_nyu(profile)
@@ -223,7 +228,8 @@ def quoted(dataset: str) -> pd.DataFrame:
 def with_quoted(study: Study, dataset: str) -> pd.DataFrame:
     """Our rows (`source` is "this run") above the published ones, protocol by protocol, in the tables' columns."""
     rows = pd.concat([study.depth.assign(source="this run"), quoted(dataset)], ignore_index=True)
-    metrics = [f"{metric}{end}" for metric in TABLE_METRICS for end in ("", "_low", "_high")]
+    shown = [*TABLE_METRICS, *(column for column in SCALED if column in rows)]
+    metrics = [f"{metric}{end}" for metric in shown for end in ("", "_low", "_high")]
     columns = ["protocol", "data", "method", "images", "trained_on", *metrics, "params_m", "source"]
     order = {name: i for i, name in enumerate(protocols.PROTOCOLS)}
     rows = rows[columns].sort_values("protocol", key=lambda names: names.map(order), kind="stable")
@@ -248,6 +254,10 @@ def _row(
     write_csv(per_image_path(paths, summary["protocol"], key), per_image)
     share = 100 * summary["trained_on"] / max(summary["images"], 1)
     metrics = {k: v for k, v in summary.items() if k not in ("protocol", "images", "trained_on", "skipped")}
+    if present := [column for column in SCALED if column in per_image]:
+        intervals = image_intervals(per_image, np.random.default_rng(0), present)
+        metrics |= {name: interval.value for name, interval in intervals.items()}
+        ends |= interval_ends(intervals)
     row = {"protocol": summary["protocol"], "method": title, "data": data, "images": summary["images"]}
     return {**row, "trained_on": share, **metrics, **ends, "params_m": params_m}
 
