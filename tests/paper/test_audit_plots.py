@@ -60,3 +60,15 @@ def test_implied_by_overfitting(ratio):
     assert held_out.get_xdata()[-1] >= 8
     errors = 1 - held_out.get_ydata(), 1 - trained.get_ydata()
     np.testing.assert_allclose((1158 * errors[1] + 291 * errors[0]) / 1449, 0.02, rtol=1e-9)
+
+
+def test_the_interval_of_a_measured_ratio_is_shaded_with_what_it_implies():
+    reported, ratio = {"abs_rel": 0.05}, {"abs_rel": 1.6}
+    plain, shaded = (
+        audit_plots.implied_by_overfitting(reported, {"abs_rel": 0.09}, "q", ratio, "m", spread=spread).axes[0]
+        for spread in (None, {"abs_rel": (1.4, 1.8)})
+    )
+    assert len(shaded.get_lines()) == len(plain.get_lines()) + 1
+    implied = shaded.get_lines()[-1].get_xdata()
+    assert 1.4 <= implied.min() <= implied.max() <= 1.8
+    assert len(shaded.patches) == len(plain.patches) + 1

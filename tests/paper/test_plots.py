@@ -71,8 +71,22 @@ def test_delta_against_parameters_keeps_published_and_own_apart():
     ours = pd.DataFrame({"method": ["z"], "params_m": [4.0], "delta1": [0.87]})
     left, right = plots.delta_against_parameters(published, ours, "NYU", "Rooms").axes
     assert [t.get_text() for t in left.texts] == ["a", "c"]
-    assert [t.get_text() for t in right.texts] == ["z"]
+    assert [t.get_text() for t in right.get_xticklabels()] == ["z\n4.0 M"]
+    heights = [high - low for low, high in (axes.get_ylim() for axes in (left, right))]
+    assert heights[1] == pytest.approx(heights[0]), "a difference looks as large in either panel"
     assert (left.get_title(), right.get_title()) == ("NYU", "Rooms")
+
+
+def test_a_series_that_jumps_is_drawn_pale_with_its_median_over_it_and_a_level_is_marked():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"step": range(400), "lr": np.linspace(1, 0, 400), "norm": 5 + rng.normal(0, 1, 400)})
+    quantities = {"lr": "rate", "norm": "norm"}
+    smooth, jumpy = plots.panels({"run": frame}, "step", quantities, "step", marks={"norm": (0.1, "clip")}).axes
+    assert len(smooth.get_lines()) == 1
+    pale, line, level = jumpy.get_lines()
+    assert np.std(line.get_ydata()) < np.std(pale.get_ydata()) / 2
+    assert list(level.get_ydata()) == [0.1, 0.1]
+    assert jumpy.texts[0].get_text() == "clip"
 
 
 def test_error_by_distance_leaves_out_empty_bins():

@@ -1,6 +1,7 @@
 """The figures of the protocol audit."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import matplotlib as mpl
 import numpy as np
@@ -56,7 +57,7 @@ def waterfall(path: pd.DataFrame, metrics: Sequence[str], start: str, end: str) 
 def excursions(table: pd.DataFrame, metrics: Sequence[str], start: str) -> Figure:
     """Single changes (`protocol_audit.excursion_table`) as dots with their intervals, one panel per metric."""
     places = np.arange(len(table))
-    figure = new_figure(WIDTH, 0.27 * len(table) + 0.9)
+    figure = new_figure(WIDTH, 0.3 * len(table) + 0.95)
     grid = np.atleast_1d(figure.subplots(1, len(metrics), sharey=True))
     for axes, metric in zip(grid, metrics, strict=True):
         change, low, high = (table[f"{metric}_change{end}"].to_numpy(float) for end in ("", "_low", "_high"))
@@ -64,9 +65,10 @@ def excursions(table: pd.DataFrame, metrics: Sequence[str], start: str) -> Figur
         axes.hlines(places, low, high, color=GREY, linewidth=1.2)
         axes.scatter(change, places, s=22, color=_colours(change, metric), zorder=3)
         axes.set_xlabel(f"change of {HEADERS[metric]}")
-        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
-        axes.margins(x=0.1)
-    grid[0].set_yticks(places, table["change"])
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3, prune="both"))  # labels of neighbours never meet
+        axes.margins(x=0.12)
+        axes.grid(visible=False, axis="y")
+    grid[0].set_yticks(places, [fill(str(change), 26) for change in table["change"]], fontsize=7.5)
     grid[0].set_ylim(len(table) - 0.4, -0.6)
     handles = [Patch(color=BETTER, label=f"better than {start}"), Patch(color=WORSE, label="worse")]
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
@@ -81,6 +83,7 @@ def implied_by_overfitting(
     measured: Mapping[str, float],
     measured_name: str,
     largest: float = 8.0,
+    spread: Mapping[str, tuple[float, float]] | None = None,
 ) -> Figure:
     """What a mean over all 1449 frames says about the 291 held-out ones, against how much larger their error is.
 
@@ -91,6 +94,7 @@ def implied_by_overfitting(
         measured: metric to a ratio of errors that was measured (NaN draws nothing).
         measured_name: on what.
         largest: end of the axis.
+        spread: metric to the interval of the measured ratio; it is shaded, and with it what it implies.
     """
     ratios = np.linspace(1, np.nanmax([largest, *(1.1 * ratio for ratio in measured.values())]), 200)
     figure = new_figure(WIDTH, 2.8)
@@ -108,6 +112,10 @@ def implied_by_overfitting(
         axes.axhline(value, color=WORSE, linewidth=1.0, label=f"reported over all {NYU_FRAMES}")
         axes.axhline(quoted[metric], color=GREY, linestyle=":", label=quoted_name)
         axes.axvline(measured[metric], color=MARK, linestyle="-.", label=measured_name)
+        if spread and np.isfinite(spread[metric]).all():
+            inside = (ratios >= spread[metric][0]) & (ratios <= spread[metric][1])
+            axes.axvspan(*spread[metric], color=MARK, alpha=0.12, linewidth=0, label="its 95 % interval")
+            axes.plot(ratios[inside], held_out[inside], color=MARK, linewidth=3, alpha=0.7, label="implied by that")
         axes.set_xlabel("error: held-out / trained")
         axes.set_ylabel(HEADERS[metric])
     figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)

@@ -246,7 +246,7 @@ def _contrasts(axes: Axes, contrasts: pd.DataFrame, margin: float) -> None:
     axes.set_yticks([])
     axes.set_ylim(len(contrasts) - 0.4, -0.8)
     axes.margins(x=0.12)
-    axes.set_title("many networks, with and without labels")
+    axes.set_title("labels in training, many seeds")
     axes.set_xlabel("δ1, arm minus control")
     axes.legend(loc="lower left", fontsize=7)
     axes.grid(visible=False, axis="y")

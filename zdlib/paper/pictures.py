@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import matplotlib as mpl
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 from matplotlib.colors import Normalize, to_rgb
@@ -17,14 +18,18 @@ from zdlib.evaluate.judge import Reader
 from zdlib.metrics.ibims import depth_edges, planarity_errors
 from zdlib.metrics.protocols import Protocol, resize
 from zdlib.models.depth_model import Inference
-from zdlib.paper.figures import COLOURS, Column, Scale, error_scale, metric_scale
+from zdlib.paper.figures import Column, Scale, error_scale, metric_scale
 from zdlib.paper.trained_runs import load_run, predict_run
 from zdlib.paths import RunPaths
 
 EDGES = (
     ("true edge only", "predicted edge only", "both"),
-    np.array([np.round(255 * np.array(to_rgb(colour))) for colour in COLOURS[:3]], np.uint8),
+    np.array([np.round(255 * np.array(to_rgb(colour))) for colour in ("#38c6ff", "#ff8c1a", "white")], np.uint8),
 )
+
+
+DIFFERENCE_MAP = mpl.colormaps["RdBu_r"]  # below zero blue
+FLAT = 0.5  # share of the pixels at the lowest value: a relative depth that has more is not shown
 
 
 @dataclass(frozen=True)
@@ -75,20 +80,47 @@ def views(
 
 
 def main_columns(seen: Sequence[View], far: float) -> list[Column]:
-    """The original's four columns: RGB, relative depth, ground truth, prediction; metric colours from 0 to `far` m."""
+    """The original's columns: RGB, relative depth if it shows anything, ground truth, prediction.
+
+    Metric colours reach from 0 to `far` metres.
+    """
     scale = metric_scale(0.0, far)
     return [
         Column("RGB", [v.sample.image for v in seen]),
-        Column("relative depth", [relative_picture(v.relative) for v in seen]),
+        *_relative_column(seen),
         Column("ground truth", [depth_picture(v.sample.depth, 0.0, far) for v in seen], scale),
         Column("prediction", [depth_picture(v.metric, 0.0, far) for v in seen], scale),
     ]
+
+
+def _relative_column(seen: Sequence[View]) -> list[Column]:
+    """The decoder's own output, or no column where it is flat: no loss asks for it where nothing was pre-trained."""
+    if np.mean([np.mean(view.relative <= view.relative.min() + 1e-6) for view in seen]) > FLAT:
+        return []
+    return [Column("relative depth", [relative_picture(view.relative) for view in seen])]
 
 
 def error_column(seen: Sequence[View], title: str = "error", limit: float = 0.5) -> Column:
     """Absolute relative error on the pixels that count."""
     pictures = [error_picture(v.metric, v.sample.depth, v.valid, limit) for v in seen]
     return Column(title, pictures, error_scale(limit))
+
+
+def difference_column(first: Sequence[View], second: Sequence[View], title: str, limit: float = 0.2) -> Column:
+    """Relative error of the second run minus that of the first, on the pixels that count: blue, the second is better.
+
+    Args:
+        first: some frames as one run sees them.
+        second: the same frames as another one does.
+        title: above the column.
+        limit: end of the colour scale.
+    """
+    pictures = []
+    for one, other in zip(first, second, strict=True):
+        depth = np.where(one.valid, one.sample.depth, 1)
+        change = (np.abs(other.metric - one.sample.depth) - np.abs(one.metric - one.sample.depth)) / depth
+        pictures.append(paint(change.astype(np.float32), Normalize(-limit, limit), DIFFERENCE_MAP, one.valid))
+    return Column(title, pictures, Scale(-limit, limit, "difference of the errors", DIFFERENCE_MAP))
 
 
 def label_columns(seen: Sequence[View]) -> list[Column]:
@@ -105,13 +137,14 @@ def edge_column(seen: Sequence[View]) -> Column:
 
 def _edge_picture(view: View, edges: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     true, predicted = (maximum_filter(e, 3) for e in (edges, depth_edges(view.metric)))
-    picture = (0.35 * view.sample.image).astype(np.uint8)
+    grey = 0.35 * view.sample.image.mean(axis=-1, keepdims=True)  # no colour but that of edges
+    picture = np.repeat(grey.astype(np.uint8), 3, axis=-1)
     for colour, mask in zip(EDGES[1], (true & ~predicted, predicted & ~true, true & predicted), strict=True):
         picture[mask] = colour
     return picture
 
 
-def plane_column(seen: Sequence[View], limit: float = 20.0) -> Column:
+def plane_column(seen: Sequence[View], limit: float = 45.0) -> Column:
     """Annotated walls, floors and table tops, coloured by the angle between the predicted plane and the true one.
 
     Light grey: no plane, or one of less than 5 % of the image, which iBims-1's authors leave out.

@@ -1,6 +1,7 @@
 """The charts of the paper: each takes plain frames and arrays and gives a matplotlib figure."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import matplotlib as mpl
 import numpy as np
@@ -138,9 +139,23 @@ def attractor_curves(alpha: float = 300.0, gamma: float = 2.0) -> Figure:
 # ----------------------------------------------------------------------------------------------------------- training
 @mpl.rc_context(STYLE)
 def panels(
-    series: Mapping[str, pd.DataFrame], x: str, quantities: Mapping[str, str], x_label: str, log: Sequence[str] = ()
+    series: Mapping[str, pd.DataFrame],
+    x: str,
+    quantities: Mapping[str, str],
+    x_label: str,
+    log: Sequence[str] = (),
+    marks: Mapping[str, tuple[float, str]] | None = None,
 ) -> Figure:
-    """One panel for each quantity (column to axis label), one line for each named frame that has it."""
+    """One panel for each quantity (column to axis label), one line for each named frame that has it.
+
+    Args:
+        series: the frames by name.
+        x: their column that runs along the axis.
+        quantities: column to axis label. One that jumps from step to step is drawn pale, its running mean over it.
+        x_label: of the axis.
+        log: quantities on a logarithmic axis.
+        marks: a level to mark in a quantity's panel, with its name.
+    """
     columns = min(3, len(quantities))
     rows = -(-len(quantities) // columns)
     figure = new_figure(WIDTH, 2.0 * rows + 0.3)
@@ -149,10 +164,17 @@ def panels(
         for index, (name, frame) in enumerate(series.items()):
             present = frame.dropna(subset=[column]) if column in frame else frame.iloc[:0]
             if len(present):
-                marker = MARKERS[index] if len(present) <= 30 else None
-                axes.plot(
-                    present[x], present[column], LINES[index], color=COLOURS[index], marker=marker, ms=3, label=name
-                )
+                style = {"color": COLOURS[index], "marker": MARKERS[index] if len(present) <= 30 else None, "ms": 3}
+                values = present[column]
+                if jumpy := _jumps(values.to_numpy(float)):
+                    axes.plot(present[x], values, color=COLOURS[index], linewidth=0.4, alpha=0.45)
+                    values = values.rolling(1 + len(values) // 40, center=True, min_periods=1).median()
+                axes.plot(present[x], values, LINES[index], label=name, linewidth=1.2 if jumpy else 1.5, **style)
+        if column in (marks or {}):
+            level, words = (marks or {})[column]
+            axes.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
+            axes.annotate(words, (0.98, level), (0, 3), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
+                          ha="right", fontsize=7, color=GREY)  # fmt: skip
         axes.set_xlabel(x_label)
         axes.set_ylabel(label)
         if column in log:
@@ -162,6 +184,12 @@ def panels(
     handles = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles))
     return figure
+
+
+def _jumps(values: np.ndarray) -> bool:
+    """Whether a series says little from one point to the next: most of its movement is undone at once."""
+    steps = np.diff(values)
+    return len(values) > 200 and float(np.abs(steps).sum()) > 20 * float(np.ptp(values))
 
 
 # ------------------------------------------------------------------------------------------------------------ results
@@ -174,7 +202,7 @@ def delta_against_parameters(
     Args:
         published: `method`, `params_m`, `delta1`, `kind` (rows of one kind share a marker); rows without both numbers
             are left out.
-        ours: `method`, `params_m`, `delta1`.
+        ours: `method`, `params_m`, `delta1`, and its interval (`delta1_low`, `delta1_high`) if there is one.
         published_title: what images the quoted rows are about.
         ours_title: what images our rows are about.
     """
@@ -189,18 +217,27 @@ def delta_against_parameters(
     _name_points(left, known)
     left.set_title(published_title)
     left.legend(loc="lower right")
-    right.scatter(ours["params_m"], ours["delta1"], s=36, marker="D", color=GREEN)
-    for row in ours.itertuples():
-        right.annotate(
-            str(row.method), (row.params_m, row.delta1), (0, 6), textcoords="offset points", ha="center", fontsize=7
-        )
+    places = np.arange(len(ours))
+    if "delta1_low" in ours:
+        right.vlines(places, ours["delta1_low"], ours["delta1_high"], color=GREEN, linewidth=1.4)
+    right.scatter(places, ours["delta1"], s=36, marker="D", color=GREEN, zorder=3)
+    names = [fill(str(row.method), 14) + f"\n{row.params_m:.1f} M" for row in ours.itertuples()]
+    right.set_xticks(places, names, fontsize=7)
+    right.set_xlim(-0.6, len(ours) - 0.4)
     right.set_title(ours_title)
-    right.margins(x=0.6, y=0.3)
+    _at_least_as_high(right, left)
+    left.set_xlabel("parameters [millions]")
     for axes in (left, right):
-        axes.set_xlabel("parameters [millions]")
         axes.set_ylabel("δ1")
     left.set_xlim(0, 1.34 * known["params_m"].max())  # room for names to the right of their points
     return figure
+
+
+def _at_least_as_high(axes: Axes, other: Axes) -> None:
+    """Let an axis span no less than another one does: a difference looks as large in either."""
+    (low, high), (bottom, top) = axes.get_ylim(), other.get_ylim()
+    missing = max(0.0, (top - bottom) - (high - low)) / 2
+    axes.set_ylim(low - missing, high + missing)
 
 
 def _name_points(axes: Axes, rows: pd.DataFrame) -> None:
