@@ -38,8 +38,13 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Profile, RunP
     save = lambda name, rows: pd.DataFrame(rows).to_csv(paths.tables / f"{name}.csv", index=False)  # noqa: E731
     ends = {"method": title, "delta1_low": 0.5, "delta1_high": 0.99}
     save("nyu_depth", [
-        {"protocol": "nyu/standard", "delta1": 0.885, "trained_on": 0.0} | ends,
-        {"protocol": "nyu/published", "delta1": 0.937, "trained_on": 70.7} | ends,
+        {"protocol": "nyu/standard", "delta1": 0.885} | ends,
+        {"protocol": "nyu/published", "delta1": 0.937} | ends,
+    ])  # fmt: skip
+    recipe = {"method": next(run.title for run in profile.runs.values() if run.recipe == "published")}
+    save("nyu_protocols", [
+        {"protocol": "nyu/standard-291", "delta1": 0.85} | ends | recipe,
+        {"protocol": "nyu/published", "delta1": 0.95} | ends | recipe,
     ])  # fmt: skip
     scaled = {"delta1_scaled": 0.7, "delta1_scaled_low": 0.6, "delta1_scaled_high": 0.8}
     save("ibims_depth", [{"protocol": "ibims/zoedepth", "delta1": 0.425} | ends | scaled])
@@ -53,13 +58,21 @@ def test_findings_are_read_from_the_tables(told: tuple[Profile, RunPaths]) -> No
     found = front_page.findings(*told)
     table = front_page.findings_table(found)
     assert len(found) == 3
-    assert table["value"].tolist() == [-0.0015, 0.885, 0.937, 0.885, 0.425, 0.7]
-    assert table["stored in"].unique().tolist() == ["study_family.csv", "nyu_depth.csv", "ibims_depth.csv"]
+    assert table["value"].tolist() == [-0.0015, 0.85, 0.95, 0.885, 0.425, 0.7]
+    assert table["stored in"].unique().tolist() == ["study_family.csv", "nyu_protocols.csv", "ibims_depth.csv"]
     text = front_page.in_prose(found)
     assert "Over 12 pairs" in text
     assert "−0.0015 [−0.0118, +0.0087]" in text
     assert "equivalent within ±0.01 (p = 0.048)" in text
-    assert "71 % were trained on" in text
+    assert "by the original's recipe has δ1 0.950 [0.500, 0.990]" in text
+
+
+def test_without_the_published_recipe_one_run_is_counted_both_ways(told: tuple[Profile, RunPaths]) -> None:
+    profile, paths = told
+    runs = {key: run for key, run in profile.runs.items() if run.recipe == "corrected"}
+    found = front_page.findings(profile.model_copy(update={"runs": runs}), paths)
+    assert [quantity.value for quantity in found[1].quantities] == [0.885, 0.937]
+    assert found[1].source == "nyu_depth"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +85,7 @@ def test_the_verdict_follows_the_interval(told: tuple[Profile, RunPaths], shift:
     moved.to_csv(paths.tables / "study_family.csv", index=False)
     verdict = front_page.verdict(front_page.findings_table(front_page.findings(profile, paths)))
     assert f"**{words}" in verdict
-    assert "**+0.052**" in verdict
+    assert "**+0.100**" in verdict
 
 
 def test_without_a_study_the_one_pair_speaks_and_says_so(told: tuple[Profile, RunPaths]) -> None:

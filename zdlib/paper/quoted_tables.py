@@ -55,7 +55,7 @@ def released_models() -> pd.DataFrame:
 
 
 def our_improvements(profile: Profile, paths: RunPaths) -> pd.DataFrame:
-    """ZoeDepth's percentages for our own runs on the data sets of the profile, against the control.
+    """ZoeDepth's percentages for our own runs on the data sets of the profile, against the control of their recipe.
 
     Returns:
         One row per run: `method`, AbsRel on each data set, `mRIθ` (δ1, AbsRel, RMSE) on each, `mRID` over both;
@@ -64,9 +64,10 @@ def our_improvements(profile: Profile, paths: RunPaths) -> pd.DataFrame:
     Raises:
         ZDError: the tables of notebooks 04 and 05 are missing.
     """
-    control = next((run.title for run in profile.runs.values() if run.is_control), None)
+    control = next((run for run in profile.runs.values() if run.is_control), None)
     if control is None:
         return pd.DataFrame()
+    methods = [run.title for run in profile.runs.values() if run.recipe == control.recipe]
     names = {
         profile.data.nyu.title: ("nyu_depth", "nyu/standard"),
         profile.data.ibims.title: ("ibims_depth", "ibims/zoedepth"),
@@ -78,12 +79,12 @@ def our_improvements(profile: Profile, paths: RunPaths) -> pd.DataFrame:
         for name, (table, protocol) in names.items()
     }
     rows = []
-    for method in (run.title for run in profile.runs.values()):
+    for method in methods:
         errors = {name: float(frame.loc[method, "abs_rel"]) for name, frame in values.items()}
-        against = {name: float(frame.loc[control, "abs_rel"]) for name, frame in values.items()}
+        against = {name: float(frame.loc[control.title, "abs_rel"]) for name, frame in values.items()}
         row: dict[str, object] = {"method": method} | {f"AbsRel, {name}": error for name, error in errors.items()}
         for name, frame in values.items():
-            ours, reference = (frame.loc[m].astype(float).to_dict() for m in (method, control))
+            ours, reference = (frame.loc[m].astype(float).to_dict() for m in (method, control.title))
             row[f"mRIθ, {name} [%]"] = mean_over_metrics(ours, reference)
         row["mRID [%]"] = mean_relative_improvement("abs_rel", errors, against)
         rows.append(row)
