@@ -73,7 +73,7 @@ def test_delta_against_parameters_keeps_published_and_own_apart():
     assert [t.get_text() for t in left.texts] == ["a", "c"]
     assert [t.get_text() for t in right.get_xticklabels()] == ["z\n4.0 M"]
     heights = [high - low for low, high in (axes.get_ylim() for axes in (left, right))]
-    assert heights[1] == pytest.approx(heights[0]), "a difference looks as large in either panel"
+    assert heights[1] >= heights[0], "a small difference must not look large"
     assert (left.get_title(), right.get_title()) == ("NYU", "Rooms")
 
 

@@ -218,8 +218,8 @@ def _pictures(figure: mpl.figure.SubFigure, seen: Sequence[View]) -> None:
         depth = view.sample.depth
         shown = (
             view.sample.image,
-            depth_picture(depth, 0, far),
-            depth_picture(view.metric, 0, far),
+            depth_picture(depth, 0.0, far),
+            depth_picture(view.metric, 0.0, far),
             error_picture(view.metric, depth, view.valid),
         )
         for axes, picture in zip(line, shown, strict=True):
@@ -227,7 +227,7 @@ def _pictures(figure: mpl.figure.SubFigure, seen: Sequence[View]) -> None:
             axes.set_axis_off()
     for axes, title in zip(grid[0], ("picture", "true depth", "predicted depth", "error"), strict=True):
         axes.set_title(title)
-    for places, scale in ((grid[:, 1:3], metric_scale(0, far)), (grid[:, 3], error_scale())):
+    for places, scale in ((grid[:, 1:3], metric_scale(0.0, far)), (grid[:, 3], error_scale())):
         mappable = mpl.cm.ScalarMappable(Normalize(scale.low, scale.high), scale.colours)
         bar = figure.colorbar(mappable, ax=places.ravel().tolist(), orientation="horizontal", aspect=40, pad=0.02)
         bar.set_label(scale.label, fontsize=7, labelpad=1)
