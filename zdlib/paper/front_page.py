@@ -6,6 +6,7 @@ the numbers, so that another machine or another profile says what it found itsel
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -203,7 +204,8 @@ def teaser(seen: Sequence[View], path: pd.DataFrame, contrasts: pd.DataFrame, ma
     """
     rows = len(seen)
     figure = new_figure(WIDTH, 1.32 * rows + 3.1)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.32 * rows + 0.55, 2.55))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(1.32 * rows + 0.55, 2.55))
+    top, bottom = parts
     _pictures(top, seen)
     left, right = bottom.subplots(1, 2, width_ratios=(1.15, 1))
     _path(left, path)

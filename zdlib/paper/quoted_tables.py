@@ -72,20 +72,20 @@ def our_improvements(profile: Profile, paths: RunPaths) -> pd.DataFrame:
         profile.data.nyu.title: ("nyu_depth", "nyu/standard"),
         profile.data.ibims.title: ("ibims_depth", "ibims/zoedepth"),
     }
-    values = {
-        name: load_table(table, paths)
-        .query("protocol == @protocol and source == 'this run'")
-        .set_index("method")[_METRICS]
-        for name, (table, protocol) in names.items()
-    }
+    values = {name: _our_metrics(load_table(table, paths), protocol) for name, (table, protocol) in names.items()}
     rows = []
     for method in methods:
-        errors = {name: float(frame.loc[method, "abs_rel"]) for name, frame in values.items()}
-        against = {name: float(frame.loc[control.title, "abs_rel"]) for name, frame in values.items()}
+        errors = {name: of_method[method]["abs_rel"] for name, of_method in values.items()}
+        against = {name: of_method[control.title]["abs_rel"] for name, of_method in values.items()}
         row: dict[str, object] = {"method": method} | {f"AbsRel, {name}": error for name, error in errors.items()}
-        for name, frame in values.items():
-            ours, reference = (frame.loc[m].astype(float).to_dict() for m in (method, control.title))
-            row[f"mRIθ, {name} [%]"] = mean_over_metrics(ours, reference)
+        for name, of_method in values.items():
+            row[f"mRIθ, {name} [%]"] = mean_over_metrics(of_method[method], of_method[control.title])
         row["mRID [%]"] = mean_relative_improvement("abs_rel", errors, against)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _our_metrics(table: pd.DataFrame, protocol: str) -> dict[str, dict[str, float]]:
+    """{method: {metric: value}} of this run's rows under one protocol."""
+    ours = table[(table["protocol"] == protocol) & (table["source"] == "this run")]
+    return {str(row["method"]): {metric: float(row[metric]) for metric in _METRICS} for row in ours.to_dict("records")}

@@ -1,6 +1,7 @@
 """Which rows of a table are as good as the best: bold marks them too, because nobody can tell them apart."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from zdlib.metrics.intervals import bootstrap_mean
 from zdlib.paper.evaluations import load_per_image
 from zdlib.paths import RunPaths
 
-BASELINES: Mapping[str, str] = {"constant depth": "constant_depth", "mean depth map": "mean_depth_map"}
+BASELINES: Mapping[str, str] = MappingProxyType(
+    {"constant depth": "constant_depth", "mean depth map": "mean_depth_map"}
+)
 
 
 def tied_with_best(
@@ -33,11 +36,12 @@ def tied_with_best(
     Raises:
         ZDError: per-image metrics are missing.
     """
-    keys = BASELINES | {run.title: key for key, run in profile.runs.items()}
+    keys = {**BASELINES} | {run.title: key for key, run in profile.runs.items()}
     tied: dict[str, list[int]] = {metric: [] for metric in metrics}
     for _, group in table.groupby(list(compare), dropna=False, sort=False):
-        ours = group[group["method"].isin(keys)]
-        images = {i: load_per_image(paths, row.protocol, keys[row.method]) for i, row in ours.iterrows()}
+        ours = group[group["method"].isin(list(keys))]
+        named = zip(ours.index.tolist(), ours["protocol"], ours["method"], strict=True)
+        images = {int(i): load_per_image(paths, protocol, keys[method]) for i, protocol, method in named}
         for metric in metrics:
             values = group[metric].dropna().astype(float)
             if len(values) < 2:
