@@ -38,7 +38,7 @@ def test_the_array_called_depth(tmp_path):
     np.savez(tmp_path / "d.npz", mean=DEPTH, sigma=DEPTH + 1)
     maps = Predictions(open_source(tmp_path), NAMES, [0], units_per_metre=10.0)
     np.testing.assert_allclose(maps[0], DEPTH / 10)
-    with pytest.raises(ZDError, match="holds mean, sigma: call the depth map 'depth'"):
+    with pytest.raises(ZDError, match=r"holds 2 arrays \(mean, sigma\): call the depth map 'depth'"):
         maps[2]
 
 

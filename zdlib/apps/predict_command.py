@@ -58,7 +58,7 @@ def add_parser(commands: Commands) -> None:
         type=int,
         default=LARGEST,
         metavar="N",
-        help=f"refuse larger pictures (default {LARGEST:,}); memory grows with the picture",
+        help=f"refuse larger pictures (default {LARGEST:,}); a pixel takes some 65 bytes of memory",
     )
     predict.set_defaults(run=_run)
 

@@ -8,6 +8,7 @@ carry times, and a resumed run adds a file, whose first entry takes back what th
 """
 
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,18 +71,26 @@ class Live:
             self._writer = _writer(folder, step) if first else None
 
     def __enter__(self) -> "Live":
+        self._hook = threading.excepthook
+        threading.excepthook = self._thread_ended
         return self
+
+    def _thread_ended(self, ending: threading.ExceptHookArgs) -> None:
+        """TensorBoard's thread hands a full disk on to the next call here, and need not tell it itself."""
+        if not (type(ending.thread).__name__ == "_AsyncWriterThread" and issubclass(ending.exc_type, OSError)):
+            self._hook(ending)
 
     def __exit__(self, *error: object) -> None:
         self._bar.close()
-        if self._writer is None:
-            return
         try:
             with self._writing():
-                self._writer.close()
+                if self._writer is not None:
+                    self._writer.close()
         except ZDError:
             if error[0] is None:
                 raise  # else what went wrong before is the news
+        finally:
+            threading.excepthook = self._hook
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
