@@ -24,7 +24,7 @@ from zdlib.paths import RunPaths
 
 EDGES = (
     ("true edge only", "predicted edge only", "both"),
-    np.array([np.round(255 * np.array(to_rgb(colour))) for colour in ("#38c6ff", "#ff8c1a", "white")], np.uint8),
+    np.array([np.round(255 * np.array(to_rgb(colour))) for colour in ("#38c6ff", "#ff8c1a", "#6fe36f")], np.uint8),
 )
 
 
@@ -120,7 +120,7 @@ def difference_column(first: Sequence[View], second: Sequence[View], title: str,
         depth = np.where(one.valid, one.sample.depth, 1)
         change = (np.abs(other.metric - one.sample.depth) - np.abs(one.metric - one.sample.depth)) / depth
         pictures.append(paint(change.astype(np.float32), Normalize(-limit, limit), DIFFERENCE_MAP, one.valid))
-    return Column(title, pictures, Scale(-limit, limit, "difference of the errors", DIFFERENCE_MAP))
+    return Column(title, pictures, Scale(-limit, limit, "Δ error", DIFFERENCE_MAP))
 
 
 def label_columns(seen: Sequence[View]) -> list[Column]:
