@@ -160,7 +160,7 @@ def _break(root, kind):
     drive = day / trees.DRIVE
     if kind == "calibration":
         (day / "calib_cam_to_cam.txt").unlink()
-        return r"calib_cam_to_cam\.txt: cannot be read"
+        return r"calib_cam_to_cam\.txt: no such file"
     if kind == "line":
         path = day / "calib_cam_to_cam.txt"
         path.write_text(path.read_text().replace("P_rect_03", "P_rect_04"))
@@ -174,7 +174,7 @@ def _break(root, kind):
         return r"0000000005\.png: 6×4 pixels, the day's calibration is of 32×24"
     if kind == "scan":
         (drive / "velodyne_points" / "data" / "0000000005.bin").write_bytes(b"12345678")
-        return r"0000000005\.bin: 2 numbers, expected four"
+        return r"0000000005\.bin: 8 bytes, expected four finite float32"
     if kind == "packet":
         (drive / "oxts" / "data" / "0000000006.txt").write_text("49.0 8.4\n")
         return r"0000000006\.txt: expected 30 finite numbers"

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from zdlib.errors import ZDError
+from zdlib.gates.opening import ARRAY, explained, open_regular, read_text
 
 Pose = Float64[np.ndarray, "4 4"]
 
@@ -83,10 +84,7 @@ class _Lines:
 
     def __init__(self, path: Path, fix: str):
         self.path, self._fix = path, fix
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ZDError(f"{path}: cannot be read ({error}): {fix}") from error
+        lines = read_text(path, fix).splitlines()
         self._values = dict(line.split(":", 1) for line in lines if ":" in line)
 
     def array(self, key: str, shape: tuple[int, ...]) -> Float64[np.ndarray, "..."]:
@@ -114,10 +112,8 @@ def read_packet(path: Path, fix: str) -> Float64[np.ndarray, "30"]:
     Raises:
         ZDError: missing, or not 30 finite numbers.
     """
-    try:
-        numbers = np.array(path.read_text(encoding="utf-8").split(), np.float64)
-    except (OSError, ValueError) as error:
-        raise ZDError(f"{path}: cannot be read ({error}): {fix}") from error
+    with explained(path, "is no list of numbers", fix):
+        numbers = np.array(read_text(path, fix).split(), np.float64)
     if numbers.shape != (OXTS_NUMBERS,) or not np.isfinite(numbers).all():
         raise ZDError(f"{path}: expected {OXTS_NUMBERS} finite numbers: {fix}")
     return numbers
@@ -190,12 +186,11 @@ def read_scan(path: Path, fix: str) -> Float32[np.ndarray, "n 4"]:
     Raises:
         ZDError: missing, empty, or no list of four numbers each.
     """
-    try:
-        numbers = np.fromfile(path, "<f4")
-    except OSError as error:
-        raise ZDError(f"{path}: cannot be read ({error}): {fix}") from error
-    if numbers.size == 0 or numbers.size % 4 or not np.isfinite(numbers).all():
-        raise ZDError(f"{path}: {numbers.size} numbers, expected four finite ones per echo: {fix}")
+    with open_regular(path, fix, ARRAY) as file, explained(path, "is no list of float32", fix):
+        content = file.read()
+        numbers = np.frombuffer(content[: len(content) // 4 * 4], "<f4")
+    if numbers.size == 0 or len(content) % 16 or not np.isfinite(numbers).all():
+        raise ZDError(f"{path}: {len(content)} bytes, expected four finite float32 per echo: {fix}")
     return np.ascontiguousarray(numbers.reshape(-1, 4), np.float32)
 
 
