@@ -12,6 +12,7 @@ import timm  # isort: skip  # after zdlib, which makes its torchvision importabl
 from timm.models.beit import Beit  # isort: skip
 from timm.models.swin_transformer import SwinTransformer  # isort: skip
 from timm.models.swin_transformer_v2 import SwinTransformerV2  # isort: skip
+from timm.models.vision_transformer import VisionTransformer  # isort: skip
 
 NATIVE = 64  # input side of all three
 DEPTHS = (2, 2, 2, 2)  # blocks per stage of both Swins; every second one shifts its windows
@@ -34,6 +35,13 @@ def swin_test_window2_64(pretrained: bool = False, **kwargs: object) -> SwinTran
 def swinv2_test_window4_64(pretrained: bool = False, **kwargs: object) -> SwinTransformerV2:
     stages = {"depths": DEPTHS, "num_heads": (1, 2, 4, 8)}
     return SwinTransformerV2(img_size=NATIVE, embed_dim=16, window_size=4, num_classes=0, **stages)
+
+
+@timm.models.register_model
+def vit_test_patch14(pretrained: bool = False, num_classes: int = 0, **kwargs: object) -> VisionTransformer:
+    """Like DINOv2, with a position table of 4 × 4."""
+    small = {"img_size": 56, "patch_size": 14, "embed_dim": 32, "depth": 4, "num_heads": 2}
+    return VisionTransformer(**small, init_values=1.0, num_classes=num_classes)
 
 
 def tiny_model(encoder: str, name: str = "zoe_distill_lite0", seed: int = 0, **changes: object) -> ZoeDepth:

@@ -13,9 +13,9 @@ __all__ = ["create_model", "depth_metrics", "list_models", "load_profile", "pred
 
 # `zdlib.source_closure` reads this table: a name counts for those who take it, not for all who import zdlib.
 _LAZY = {
-    "create_model": "zdlib.models.factory:create_model",
+    "create_model": "zdlib.models.catalogue:create_model",
     "depth_metrics": "zdlib.metrics.depth:depth_metrics",
-    "list_models": "zdlib.models.registry:list_models",
+    "list_models": "zdlib.models.catalogue:list_models",
     "load_profile": "zdlib.config:load_profile",
     "predict": "zdlib.evaluate.pictures:predict",
     "protocol": "zdlib.metrics.protocols:get",

@@ -77,9 +77,10 @@ def test_the_published_recipe_is_in_kilometres_and_squeezed(files):
 
 def test_relative_depth_is_not_written_as_metres(files, tmp_path, capsys):
     weights = str(files / "relative.safetensors")
-    assert main(["predict", str(files / "room.png"), "--weights", weights, "-o", str(tmp_path / "x")]) == 1
-    assert "gives relative depth, not metres" in capsys.readouterr().err
-    assert not (tmp_path / "x").exists()
+    assert main(["predict", str(files / "room.png"), "--weights", weights, "-o", str(tmp_path / "x")]) == 0
+    assert " relative inverse depth -> " in capsys.readouterr().out
+    names = {path.name for path in (tmp_path / "x").iterdir()}
+    assert names == {f"room_inverse_depth{end}" for end in (".npy", ".png", "_preview.png")}
 
 
 def test_a_folder_s_pictures_are_predicted_one_by_one(files, tmp_path, capsys):

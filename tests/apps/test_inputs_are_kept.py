@@ -108,7 +108,7 @@ def test_score_keeps_its_list_and_its_data(tmp_path, capsys) -> None:
 
 
 def test_the_three_files_of_a_picture_appear_together(folder, checkpoint, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(predicting, "_preview", lambda depth: (_ for _ in ()).throw(MemoryError))
+    monkeypatch.setattr(predicting, "_preview", lambda *maps: (_ for _ in ()).throw(MemoryError))
     out = folder / "out"
     said = refused(capsys, folder, "predict", folder / "d" / "room.png", "--weights", checkpoint, "-o", out)
     assert said == "zdlib: more memory is needed than there is: free some, or give smaller inputs\n"

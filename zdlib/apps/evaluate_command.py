@@ -63,8 +63,8 @@ def run(options: argparse.Namespace) -> None:
     from zdlib.data.streets.export import prepare_what_is_read
     from zdlib.evaluate.by_profile import open_benchmarks
     from zdlib.files import write_csv, write_json
+    from zdlib.models.catalogue import load_depth_model
     from zdlib.models.depth_model import Inference
-    from zdlib.models.factory import load_depth_model
     from zdlib.paths import RunPaths, resolve
 
     started, profile = time.time(), load_profile(options.profile, changes=options.changes)

@@ -6,24 +6,24 @@ import numpy as np
 from jaxtyping import Float32
 
 from zdlib.data.formats.images import read_picture
-from zdlib.models.depth_model import AS_ZOEDEPTH, Inference
-from zdlib.models.factory import load_depth_model
+from zdlib.models.catalogue import load_depth_model
+from zdlib.models.depth_model import Inference
 
 
 def predict(
     picture: str | Path | np.ndarray,
     weights: str | Path,
-    options: Inference = AS_ZOEDEPTH,
+    options: Inference | None = None,
     *,
     model: str | None = None,
     device: str = "cpu",
 ) -> Float32[np.ndarray, "h w"]:
-    """Depth of one picture by a checkpoint; for several pictures, `zdlib.models.factory.load_depth_model` once.
+    """Depth of one picture by a checkpoint; for several pictures, `zdlib.models.catalogue.load_depth_model` once.
 
     Args:
         picture: an image file, or (h, w, 3) uint8 RGB.
-        weights: a checkpoint: ours (`.safetensors`) or an official one (`.pt`).
-        options: how; by default as ZoeDepth's own `infer`, at the picture's size.
+        weights: a checkpoint: ours (`.safetensors`) or an official one (`.pt`, `.pth`).
+        options: how; by default as the network's authors do it, at the picture's size.
         model: one of `list_models()`, which an official file holds; None finds it by the file's keys.
         device: where to compute: `cpu`, `cuda`, `cuda:1`, ….
 

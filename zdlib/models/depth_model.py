@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -73,8 +73,8 @@ class Inference:
         batch_size: pictures in a forward pass; twice as many with `flip`.
         flip: average with the mirrored prediction of the mirrored picture.
         pad: surround the picture by its reflection (`border`), as ZoeDepth's `infer` does.
-        full_size: depth at the picture's size (bicubic, as ZoeDepth's `infer`), the border cut off. Otherwise at the
-            network's resolution, of the picture with its border: protocols resize by rules of their own.
+        full_size: depth at the picture's size (`DepthModel.enlarge`), the border cut off. Otherwise at the network's
+            resolution, of the picture with its border: protocols resize by rules of their own.
         precision: bf16 computes products and convolutions in bfloat16; `zdlib bench --group drift` measures what that
             does to metrics.
         domain: the head to use, of a model with several; None leaves it to the router.
@@ -98,7 +98,12 @@ class DepthModel(ABC):
         network: any; it stays in the mode it is in (training, evaluation), predictions apart.
         convention: what its weights' numbers mean.
         info: what a checkpoint says of their training.
+
+    Attributes:
+        as_authors: how its authors predict a picture that is to be looked at.
     """
+
+    as_authors: ClassVar[Inference] = AS_ZOEDEPTH
 
     def __init__(self, network: nn.Module, convention: Convention | None = None, info: Mapping[str, Any] | None = None):
         self.network: Any = network
@@ -122,14 +127,31 @@ class DepthModel(ABC):
         """Where the network is."""
         return next(self.network.parameters()).device
 
-    def __call__(self, picture: np.ndarray, options: Inference = AS_ZOEDEPTH) -> DepthMap:
-        """Depth of one picture ((h, w, 3) uint8 RGB), by default at its own size.
+    def enlarge(self, depth: Float[Tensor, "b 1 _ _"], size: tuple[int, ...]) -> Float[Tensor, "b 1 h w"]:
+        """Depth of the network's resolution at a picture's size: bicubic, as ZoeDepth's `infer`."""
+        return F.interpolate(depth, size=size, mode="bicubic", align_corners=False)
+
+    def halve_weights(self) -> None:
+        """Hold the weights of encoder and decoder in bfloat16, for good.
+
+        With the precision bf16 the depth stays the same to the last bit: that is what autocast makes of these weights
+        anew at every call, a tenth of the time of a large network with a single image.
+        """
+        encoder, decoder = self.network.encoder, self.network.decoder
+        kept = {id(module) for part in encoder.in_full_precision() for module in part.modules()}
+        for part in (encoder, decoder):
+            for module in part.modules():
+                if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) and id(module) not in kept:
+                    module.to(torch.bfloat16)
+
+    def __call__(self, picture: np.ndarray, options: Inference | None = None) -> DepthMap:
+        """Depth of one picture ((h, w, 3) uint8 RGB), by default `as_authors` do it, at its own size.
 
         Raises:
             ZDError: not such a picture, or too small for its border; no such domain; the depth is not finite.
         """
         keep_freed_memory()
-        depth = self.depth(to_tensor([picture], self.device), options)[0, 0].cpu().numpy()
+        depth = self.depth(to_tensor([picture], self.device), options or self.as_authors)[0, 0].cpu().numpy()
         if not np.isfinite(depth).all():
             raise ZDError("these weights give depth that is not finite: take another checkpoint")
         return depth
@@ -169,7 +191,7 @@ class DepthModel(ABC):
             else:
                 depth = self.forward(x, domain).float()
             if options.full_size:
-                depth = F.interpolate(depth, size=padded_size, mode="bicubic", align_corners=False)
+                depth = self.enlarge(depth, padded_size)
                 depth = depth[:, :, rows : rows + height, columns : columns + width]
             return depth * self.convention.metres_per_unit if self.convention.kind == "metric" else depth
 

@@ -25,6 +25,7 @@ from zdlib.models.layers.attention import (
     position_table,
     swin_block,
 )
+from zdlib.models.layers.reassemble import Reassemble, resamplers
 
 STRIDES = (4, 8, 16, 32)
 
@@ -36,16 +37,24 @@ class Encoder(nn.Module):
         model: the timm network. Its classifier stays where the official checkpoints carry it: it is never run, and
             counts as parameters in the papers' tables.
         channels: of the four levels, fine to coarse.
+        multiple: of its image's sides.
+        third_stride: pixels of the image per pixel of the third level.
         recompute: whether the backward pass runs every block again instead of keeping what is inside it.
     """
 
     model: Any
     channels: tuple[int, ...]
+    multiple: int = 32
+    third_stride: int = 16
     recompute: bool = False
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """Normalised image (h and w multiples of 32) → four maps (b, c_i, h/s, w/s), s = 4, 8, 16, 32."""
+        """Normalised image (h and w multiples of `multiple`) → four maps (b, c_i, h/s, w/s), s = 4, 8, 16, 32."""
         raise NotImplementedError
+
+    def normalise(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        """RGB in [0, 1] as this encoder's weights expect it: here in [-1, 1]."""
+        return (images - 0.5) / 0.5
 
     def recompute_blocks(self) -> None:
         """Switch `recompute` on: the same gradients for less memory, and one more forward pass of the encoder.
@@ -161,22 +170,6 @@ class SwinEncoder(Encoder):
         return swin_block(block, x, offset_bias(table))
 
 
-class Reassemble(nn.Module):
-    """Tokens of one ViT layer → a feature map: read the class token out, project, resample (Ranftl et al., eq. 2-5)."""
-
-    def __init__(self, dim: int, channels: int, resample: nn.Module):
-        super().__init__()
-        self.readout = nn.Linear(2 * dim, dim)
-        self.project = nn.Conv2d(dim, channels, 1)
-        self.resample = resample
-
-    def forward(self, tokens: Float[Tensor, "b n c"], grid: tuple[int, int]) -> Float[Tensor, "b c2 h w"]:
-        """`tokens`: class token first, then the grid row by row."""
-        patches = tokens[:, 1:]
-        x = F.gelu(self.readout(torch.cat([patches, tokens[:, :1].expand_as(patches)], dim=-1)))  # b hw c
-        return self.resample(self.project(x.transpose(1, 2).unflatten(2, grid)))
-
-
 class BeitEncoder(Encoder):
     """BEiT at any size: every block's table of relative position biases is interpolated to the grid at hand."""
 
@@ -186,19 +179,9 @@ class BeitEncoder(Encoder):
         dim, depth = self.model.embed_dim, len(self.model.blocks)
         self.channels = (256, 512, 1024, 1024) if dim == 1024 else (dim // 8, dim // 4, dim // 2, dim)
         self.taps = [depth * (level + 1) // 4 - 1 for level in range(4)]  # L: 5, 11, 17, 23
-        c1, c2, _, c4 = self.channels
         self.reassemble = nn.ModuleList(
             Reassemble(dim, channels, resample)
-            for channels, resample in zip(
-                self.channels,
-                (
-                    nn.ConvTranspose2d(c1, c1, 4, stride=4),
-                    nn.ConvTranspose2d(c2, c2, 2, stride=2),
-                    nn.Identity(),
-                    nn.Conv2d(c4, c4, 3, stride=2, padding=1),
-                ),
-                strict=True,
-            )
+            for channels, resample in zip(self.channels, resamplers(self.channels), strict=True)
         )
         fast_linears(self)
 

@@ -1,5 +1,9 @@
-"""Stage 2: feature maps → relative depth. MiDaS v3.1's DPT decoder (Ranftl et al., ICCV 2021; Birkl et al., 2023)."""
+"""Stage 2: feature maps → relative depth. MiDaS v3.1's DPT decoder (Ranftl et al., ICCV 2021; Birkl et al., 2023).
 
+Depth Anything's is the same but for its sizes: the tokens of 14 × 14 pixels make maps at strides 3½, 7, 14 and 28.
+"""
+
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch.nn.functional as F
@@ -67,10 +71,19 @@ class DPTDecoder(nn.Module):
     Args:
         in_channels: of the encoder's levels, fine to coarse.
         channels: of every decoder map; MiDaS uses 256. The output convolutions have channels/2 and 32.
+        stride: of the third level; its size times this is the input's.
+        activation: of the last layer; ReLU for relative inverse depth.
     """
 
-    def __init__(self, in_channels: tuple[int, ...], channels: int = 256):
+    def __init__(
+        self,
+        in_channels: tuple[int, ...],
+        channels: int = 256,
+        stride: int = 16,
+        activation: Callable[[Tensor], Tensor] = F.relu,
+    ):
         super().__init__()
+        self.stride, self.activation = stride, activation
         self.reduce = nn.ModuleList(nn.Conv2d(c, channels, 3, padding=1, bias=False) for c in in_channels)
         # fuse[i] takes level i. fuse[3].skip_unit is never used: MiDaS has it, so checkpoints and counts do.
         self.fuse = nn.ModuleList(FusionBlock(channels) for _ in in_channels)
@@ -79,7 +92,12 @@ class DPTDecoder(nn.Module):
         self.out_depth = nn.Conv2d(32, 1, 1)
 
     def forward(self, levels: list[Tensor], pixels: Pixels | None = None) -> DecoderFeatures:
-        """`levels`: (b, c_i, H/s, W/s) for s = 4, 8, 16, 32; `pixels`: where the finest maps are wanted."""
+        """Fuse the levels.
+
+        Args:
+            levels: (b, c_i, H/s, W/s) for s = 4, 8, 16, 32, or in the same proportion; the coarsest rounded up.
+            pixels: where the finest maps are wanted; None: everywhere.
+        """
         l1, l2, l3, l4 = (reduce(level) for reduce, level in zip(self.reduce, levels, strict=True))
         r4 = self.fuse[3](l4, None, l3.shape[2:])  # b c H/16 W/16
         r3 = self.fuse[2](r4, l3, l2.shape[2:])  # b c H/8 W/8
@@ -87,10 +105,11 @@ class DPTDecoder(nn.Module):
         r1 = self.fuse[0](r2, l1, _double(l1))  # b c H/2 W/2
         half = self.out_half(r1)  # b c/2 H/2 W/2
         if pixels is None:
-            fine = resized_convolution(self.out_fine, half, _double(half))  # b 32 H W
+            size = self.stride * l3.shape[2], self.stride * l3.shape[3]
+            fine = resized_convolution(self.out_fine, half, size)  # b 32 H W
         else:
             fine = F.relu(pixels.of_convolved(resize(half, pixels.size), self.out_fine))
-        return DecoderFeatures(F.relu(self.out_depth(fine)), fine, l4, [r4, r3, r2, r1], pixels)
+        return DecoderFeatures(self.activation(self.out_depth(fine)), fine, l4, [r4, r3, r2, r1], pixels)
 
 
 def _double(x: Tensor) -> tuple[int, int]:

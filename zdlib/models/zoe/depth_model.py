@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from zdlib.errors import ZDError
 from zdlib.labels import VOID
@@ -52,16 +52,3 @@ class ZoeDepthModel(DepthModel):
                 logits = F.interpolate(logits.float(), size=batch[0].shape[:2], mode="bilinear", align_corners=True)
                 labels = (logits[:, first:].argmax(1) + first).to(torch.uint8).cpu().numpy()
             yield from labels
-
-    def halve_weights(self) -> None:
-        """Hold the weights of encoder and decoder in bfloat16, for good.
-
-        With the precision bf16 the depth stays the same to the last bit: that is what autocast makes of these weights
-        anew at every call, a tenth of the time of a large network with a single image.
-        """
-        encoder, decoder = self.network.encoder, self.network.decoder
-        kept = {id(module) for part in encoder.in_full_precision() for module in part.modules()}
-        for part in (encoder, decoder):
-            for module in part.modules():
-                if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) and id(module) not in kept:
-                    module.to(torch.bfloat16)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from zdlib.errors import ZDError
 from zdlib.geometry import resize
-from zdlib.models.encoders.timm import build_encoder
+from zdlib.models.encoders.timm import Encoder, build_encoder
 from zdlib.models.layers.dpt import DPTDecoder
 from zdlib.models.layers.pixels import Pixels
 from zdlib.models.layers.unet import UNetHead
@@ -40,7 +40,9 @@ class ZoeOutput:
 LARGEST = 8  # times the network's own size that its input may have: attention costs the square of it
 
 
-def network_size(image: tuple[int, ...], target: tuple[int, int], keep_aspect_ratio: bool) -> tuple[int, int]:
+def network_size(
+    image: tuple[int, ...], target: tuple[int, int], keep_aspect_ratio: bool, multiple: int = 32
+) -> tuple[int, int]:
     """The (height, width) an image of that size is resized to: MiDaS' rule "minimal, multiple of 32".
 
     With the aspect ratio kept, the side that has to change less decides the scale.
@@ -51,7 +53,8 @@ def network_size(image: tuple[int, ...], target: tuple[int, int], keep_aspect_ra
     scale_h, scale_w = target[0] / image[0], target[1] / image[1]
     if keep_aspect_ratio:
         scale_h = scale_w = scale_w if abs(1 - scale_w) < abs(1 - scale_h) else scale_h
-    height, width = (max(1, round(s * side / 32)) * 32 for s, side in zip((scale_h, scale_w), image, strict=True))
+    sides = zip((scale_h, scale_w), image, strict=True)
+    height, width = (max(1, round(scale * side / multiple)) * multiple for scale, side in sides)
     if keep_aspect_ratio and height * width > LARGEST * target[0] * target[1]:
         raise ZDError(
             f"a picture of {image[0]} × {image[1]} pixels: this network would see it at {height} × {width}, and "
@@ -76,8 +79,8 @@ class ZoeDepth(nn.Module):
     def __init__(self, config: Architecture, segmentation: bool = False):
         super().__init__()
         self.config = config
-        self.encoder = build_encoder(config.encoder, config.encoder_weights)
-        self.decoder = DPTDecoder(self.encoder.channels, config.decoder_channels)
+        self.encoder = self.build_encoder(config)
+        self.decoder = DPTDecoder(self.encoder.channels, config.decoder_channels, self.encoder.third_stride)
         self.head = MetricBins(config)
         # Last, so that equal seeds give equal depth networks with and without it.
         self.unet = UNetHead(config.decoder_channels, config.segmentation_channels) if segmentation else None
@@ -110,12 +113,17 @@ class ZoeDepth(nn.Module):
         logits = self.unet(features) if self.unet is not None and run_unet else None
         return ZoeOutput(depth, features.rel_depth, logits, centres, domain_logits, pixels)
 
+    def build_encoder(self, config: Architecture) -> Encoder:
+        """The encoder of that description; another for a network that begins otherwise."""
+        return build_encoder(config.encoder, config.encoder_weights)
+
     def levels(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """The encoder's maps (b, c_i, H/s, W/s), s = 4, 8, 16, 32, of the images at the network's size H × W."""
-        return self.encoder((resize(images, self._network_size(images)) - 0.5) / 0.5)  # in [-1, 1]
+        return self.encoder(self.encoder.normalise(resize(images, self._network_size(images))))
 
     def _network_size(self, images: Float[Tensor, "b 3 h w"]) -> tuple[int, int]:
-        return network_size(images.shape[2:], self.config.input_size, self.config.keep_aspect_ratio)
+        config, multiple = self.config, self.encoder.multiple
+        return network_size(images.shape[2:], config.input_size, config.keep_aspect_ratio, multiple)
 
     def train(self, mode: bool = True) -> "ZoeDepth":
         """Training mode for all but the encoder's batch normalisation, which keeps its pre-trained statistics.

@@ -50,7 +50,12 @@ def _rules(config: Architecture) -> list[tuple[str, str]]:
         ]
     outputs = {"out_half": 0, "out_fine": 2, "out_depth": 4}
     rules += [(rf"decoder\.{name}\.(.*)", rf"{scratch}output_conv.{n}.\1") for name, n in outputs.items()]
-    rules += [
+    return rules + head_rules(config)
+
+
+def head_rules(config: Architecture) -> list[tuple[str, str]]:
+    """Those of the metric head, which is the same on every encoder."""
+    rules = [
         (r"head\.conv\.(.*)", r"conv2.\1"),
         (r"head\.seed_projector\.0\.(.*)", r"seed_projector._net.\1"),
         (r"head\.projectors\.(\d)\.0\.(.*)", r"projectors.\1._net.\2"),
@@ -120,9 +125,15 @@ def to_official(model: ZoeDepth) -> dict[str, Tensor]:
                     tensors[f"{prefix}attn_mask"] = mask
                 if model.config.encoder.startswith("swin_"):  # of Swin V2's constants timm 0.6 stored only the masks
                     tensors[f"{prefix}attn.relative_position_index"] = block.attn.relative_position_index.clone()
-    names = [f".{domain.name}" for domain in model.config.domains] if len(model.config.domains) > 1 else [""]
+    return tensors | head_constants(model.config)
+
+
+def head_constants(config: Architecture) -> dict[str, Tensor]:
+    """What the metric head's log-binomial modules store beside their weights."""
+    names = [f".{domain.name}" for domain in config.domains] if len(config.domains) > 1 else [""]
+    tensors = {}
     for name in names:
         constants = f"conditional_log_binomial{name}.log_binomial_transform."
-        tensors[constants + "k_idx"] = torch.arange(model.config.n_bins).view(1, -1, 1, 1)
-        tensors[constants + "K_minus_1"] = torch.full((1, 1, 1, 1), float(model.config.n_bins - 1))
+        tensors[constants + "k_idx"] = torch.arange(config.n_bins).view(1, -1, 1, 1)
+        tensors[constants + "K_minus_1"] = torch.full((1, 1, 1, 1), float(config.n_bins - 1))
     return tensors
