@@ -1,4 +1,4 @@
-"""The command line's `zdlib data list | check | streets | pack`."""
+"""The command line's `zdlib data list | check | streets | pack | label`."""
 
 import argparse
 from pathlib import Path
@@ -55,6 +55,19 @@ def add_parser(commands: Commands) -> None:
     pack.add_argument("--depth", choices=["raw", "inpainted"], help="nyu: which depth (default raw)")
     pack.add_argument("--check", type=Path, metavar="FILE", help="read all of a pack and compare its checksums")
     pack.set_defaults(run=_pack)
+    label = actions.add_parser(
+        "label",
+        help="write a teacher's maps of unlabelled pictures as a data set that trains a student",
+        description="Writes OUT/rgb, OUT/depth and OUT/pseudo_labels.json, picture by picture: a folder data set in no "
+        "unit, for the method depth_anything. Killed and begun again, it goes on where it was. Pictures of a folder "
+        "keep their subfolders.",
+    )
+    label.add_argument("pictures", type=Path, metavar="FOLDER", help="pictures, in subfolders too")
+    label.add_argument("--weights", type=Path, required=True, metavar="FILE", help="the teacher: relative depth")
+    label.add_argument("--model", help="which model an official file holds")
+    label.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="the data set to write")
+    label.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, … (default cpu)")
+    label.set_defaults(run=_label)
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -105,3 +118,13 @@ def _pack(options: argparse.Namespace) -> None:
         raise ZDError(f"--depth {options.depth}: {options.name} has one depth: leave it out")
     write_pack(options.out, reader, options.name, source)
     print(f"{options.out}: {len(reader)} frames, {options.out.stat().st_size / 1e9:.2f} GB")
+
+
+def _label(options: argparse.Namespace) -> None:
+    from zdlib.models.catalogue import load_depth_model
+    from zdlib.train.pseudo_labels import METRES_PER_UNIT, write_pseudo_labels
+
+    teacher = load_depth_model(options.weights, options.model, options.device)
+    new, count = write_pseudo_labels(teacher, options.weights, options.pictures, options.out)
+    entry = f"{{set: folder, name: {options.out.name}, root: {options.out}, metres_per_unit: {METRES_PER_UNIT:g}}}"
+    print(f"{options.out}: {count} pictures with pseudo labels, {new} of them new; in data.train: {entry}")
