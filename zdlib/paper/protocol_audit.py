@@ -22,7 +22,7 @@ from zdlib.errors import ZDError
 from zdlib.evaluate.judge import DepthMap, DepthMaps, FrameNumbers, image_row, prediction_of, summarise
 from zdlib.metrics import protocols
 from zdlib.metrics.depth import HIGHER_IS_BETTER, METRICS, pooled_metrics
-from zdlib.metrics.intervals import bootstrap_ratio, paired_difference
+from zdlib.metrics.intervals import Interval, bootstrap_ratio, paired_difference
 from zdlib.metrics.protocols import Protocol
 from zdlib.models.depth_model import Precision, border
 from zdlib.paper.evaluations import load_per_image
@@ -361,6 +361,16 @@ def error_ratios(parts: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> dict[st
     return {metric: float(error["never seen"] / error["shaped the weights"]) for metric, error in errors.items()}
 
 
+def ratio_interval(per_image: pd.DataFrame, metric: str, rng: np.random.Generator) -> Interval:
+    """The ratio of `error_ratios` for one metric, with its 95 % interval over scenes; some frames are seen, some not."""
+    counted = per_image[per_image["pixels"] > 0]
+    seen = counted["trained_on"].astype(bool)
+    parts = counted[~seen], counted[seen]
+    values = [part[metric].to_numpy(np.float64) for part in parts]
+    unseen_errors, seen_errors = [1 - v for v in values] if metric in HIGHER_IS_BETTER else values
+    return bootstrap_ratio(unseen_errors, seen_errors, (parts[0]["scene"].tolist(), parts[1]["scene"].tolist()), rng)
+
+
 def ratio_table(
     per_image: Mapping[str, pd.DataFrame], mean: float, truth: float, rng: np.random.Generator
 ) -> pd.DataFrame:
@@ -383,10 +393,7 @@ def ratio_table(
         seen = counted["trained_on"].astype(bool)
         if seen.all() or not seen.any():
             continue
-        unseen_part, seen_part = counted[~seen], counted[seen]
-        errors = [1 - part["delta1"].to_numpy(np.float64) for part in (unseen_part, seen_part)]
-        scenes = unseen_part["scene"].tolist(), seen_part["scene"].tolist()
-        ratio = bootstrap_ratio(errors[0], errors[1], scenes, rng)
+        ratio = ratio_interval(table, "delta1", rng)
         ends = {"": ratio.value, "_low": ratio.low, "_high": ratio.high}
         implied = {end: 1 - implied_by_ratio(1 - mean, value)[1] for end, value in ends.items()}
         rows.append(
