@@ -63,8 +63,8 @@ def project(
         the depth.
     """
     height, width = points.shape[2:]
-    matrix = intrinsics @ pose[:, :3]
-    seen = matrix[:, :, :3] @ points.flatten(2) + matrix[:, :, 3:]
+    flat = points.flatten(2)
+    seen = (intrinsics @ pose[:, :3]) @ torch.cat([flat, torch.ones_like(flat[:, :1])], dim=1)
     z = seen[:, 2:]
     return (seen[:, :2] / (z + LEAST_Z)).unflatten(2, (height, width)), z.unflatten(2, (height, width))
 
@@ -104,7 +104,7 @@ def warp(
     height, width = picture.shape[2:]
     # Of a picture one pixel wide, every position is that pixel's.
     ends = pixels.new_tensor([max(width - 1, 1), max(height - 1, 1)]).reshape(1, 2, 1, 1)
-    grid = (pixels / ends * 2 - 1).permute(0, 2, 3, 1)
+    grid = ((pixels / ends - 0.5) * 2).permute(0, 2, 3, 1)  # in the authors' order: float32 rounds alike
     return F.grid_sample(picture, grid, mode=mode, padding_mode=padding, align_corners=align_corners)
 
 

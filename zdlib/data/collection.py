@@ -20,17 +20,18 @@ class Joined(Frames[Sample]):
         readers: at least one.
 
     Attributes:
+        readers: those.
         offsets: number of each reader's first frame.
     """
 
     def __init__(self, readers: Sequence[Frames[Any]]):
-        self._readers = list(readers)
-        self._ends = list(accumulate(len(reader) for reader in self._readers))
+        self.readers = list(readers)
+        self._ends = list(accumulate(len(reader) for reader in self.readers))
         self.offsets = [0, *self._ends[:-1]]
-        self.path = self._readers[0].path
-        self.names = [name for reader in self._readers for name in reader.names]
-        self.scenes = [scene for reader in self._readers for scene in reader.scenes]
-        self.random_access = all(reader.random_access for reader in self._readers)
+        self.path = self.readers[0].path
+        self.names = [name for reader in self.readers for name in reader.names]
+        self.scenes = [scene for reader in self.readers for scene in reader.scenes]
+        self.random_access = all(reader.random_access for reader in self.readers)
 
     def __getitem__(self, index: SupportsIndex) -> Sample:
         """Read one frame; `index` is 0-based over all readers.
@@ -40,7 +41,7 @@ class Joined(Frames[Sample]):
         """
         number = checked_index(self.path, index, len(self))
         place = bisect_right(self._ends, number)
-        sample: Sample = self._readers[place][number - self.offsets[place]]
+        sample: Sample = self.readers[place][number - self.offsets[place]]
         return sample
 
 

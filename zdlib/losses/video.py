@@ -8,6 +8,7 @@ dynamic object problem by semantic guidance", ECCV 2020.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +39,7 @@ class Reprojection:
         own_scale: compare each scale's images at its own size, as monodepth (v1) did.
         align_corners: read warped pixels where they are; False as today's PyTorch reads the authors' coordinates.
         smoothness_weight: of the finest scale; half of it for each next one.
+        pyramid: how the image is reduced to a scale: area means, or bilinear samples as in SGDepth.
         nearest, farthest: depths of sigmoid 1 and 0.
     """
 
@@ -47,6 +49,7 @@ class Reprojection:
     own_scale: bool = False
     align_corners: bool = True
     smoothness_weight: float = 1e-3
+    pyramid: Literal["area", "bilinear"] = "area"
     nearest: float = 0.1
     farthest: float = 100.0
 
@@ -80,10 +83,10 @@ def warped_sources(
     return warped
 
 
-def smaller(views: Views, scale: int) -> Views:
-    """Views at 2⁻ˢᶜᵃˡᵉ of the size (area means); intrinsics as monodepth2's, in proportion."""
+def smaller(views: Views, scale: int, mode: str = "area") -> Views:
+    """Views at 2⁻ˢᶜᵃˡᵉ of the size; intrinsics as monodepth2's, in proportion."""
     size = (views.target.shape[2] >> scale, views.target.shape[3] >> scale)
-    target, *sources = (F.interpolate(image, size, mode="area") for image in (views.target, *views.sources))
+    target, *sources = (F.interpolate(image, size, mode=mode) for image in (views.target, *views.sources))
     factor = views.intrinsics.new_tensor([2.0**-scale, 2.0**-scale, 1])[:, None]
     return Views(target, sources, views.intrinsics * factor, views.poses)
 
@@ -127,7 +130,7 @@ def reprojection_losses(
     """
     reprojection, smoothness = [], []
     for scale, disparity in enumerate(disparities):
-        reduced = smaller(views, scale)
+        reduced = smaller(views, scale, options.pyramid)
         compared = reduced if options.own_scale else views
         reprojection.append(scale_loss(disparity, compared, options, keep)[0].mean((1, 2, 3)))
         weight = options.smoothness_weight / 2**scale

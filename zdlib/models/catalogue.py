@@ -19,6 +19,7 @@ from zdlib.models.depth_anything.network import DepthAnything, ZoeDepthAnything
 from zdlib.models.depth_anything.transformers_keys import is_transformers
 from zdlib.models.depth_model import DepthModel
 from zdlib.models.garg import checkpoints as garg
+from zdlib.models.sgdem import checkpoints as sgdem
 
 
 def list_models() -> list[str]:
@@ -83,6 +84,8 @@ def _described(path: str | Path, name: str | None) -> DepthModel | None:
     said = metadata.get("zdlib", "")
     if name is None and f'"format": "{garg.FORMAT}"' in said:
         return garg.load_depth_model(path)
+    if name is None and f'"format": "{sgdem.FORMAT}"' in said:
+        return sgdem.load_depth_model(path)
     if not mine and f'"format": "{depth_anything.FORMAT}"' not in said:
         return None
     network, info = depth_anything.load_checkpoint(path)

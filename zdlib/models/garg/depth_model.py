@@ -3,18 +3,22 @@
 A picture of another camera has another f·B, and so depths that are wrong by a factor: the network cannot see it.
 """
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from zdlib.errors import ZDError
-from zdlib.models.depth_model import DepthModel
+from zdlib.models.depth_model import DepthModel, Inference
 
 FARTHEST = 80.0  # metres, where the convention has no farthest depth
 
 
 class GargDepthModel(DepthModel):
     """Metres through the training pairs' focal length and baseline."""
+
+    as_authors: ClassVar[Inference] = Inference(flip=False, full_size=True)
 
     def forward(self, images: Float[Tensor, "b 3 h w"], domain: int | None = None) -> Float[Tensor, "b 1 _ _"]:
         """At the resolution of the finest trained level.

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, ValidationError
+from pydantic import Field
 from torch import Tensor
 
 from zdlib.cameras import depth_from_disparity
@@ -43,7 +43,7 @@ from zdlib.models.garg.checkpoints import load_checkpoint, save_checkpoint
 from zdlib.models.garg.depth_model import FARTHEST, GargDepthModel
 from zdlib.models.garg.network import Network as GargNetwork
 from zdlib.models.garg.network import enlarge, level_sizes, network_of
-from zdlib.train.method import Batch, Feed, Items, Network, Selection, Watch
+from zdlib.train.method import Batch, Feed, Items, Network, Selection, Watch, check_options
 from zdlib.train.sequences.pairs import PairSet, pair_reader
 from zdlib.train.split import RunFrames
 from zdlib.train.step import grey_image, prepare_network
@@ -77,7 +77,7 @@ class Garg:
     selection: ClassVar[Selection] = Selection("photometric", "photometric error")
 
     def __init__(self, model: ModelConfig, train: TrainConfig, run: RunConfig):
-        self._options = _options(run)
+        self._options = check_options(Options, run)
         epochs = sum(self._options.level_epochs) + self._options.augmented_epochs
         if epochs != train.epochs or not any(self._options.level_epochs):
             raise ZDError(
@@ -244,15 +244,6 @@ class Garg:
     def save(self, path: Path, network: GargNetwork, info: dict[str, Any]) -> None:
         """A checkpoint of the family."""
         save_checkpoint(path, network, info)
-
-
-def _options(run: RunConfig) -> Options:
-    try:
-        return Options.model_validate(run.options)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where, names = ".".join(map(str, first["loc"])), ", ".join(Options.model_fields)
-        raise ZDError(f"runs: options.{where}: {first['msg']}: garg has {names}") from error
 
 
 def _all_outputs(network: GargNetwork) -> Tensor:

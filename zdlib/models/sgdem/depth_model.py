@@ -1,0 +1,28 @@
+"""Inverse depth up to a scale, from video; classes, where the network segments."""
+
+from typing import ClassVar
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from zdlib.cameras import depth_between
+from zdlib.models.depth_model import DepthModel, Inference
+from zdlib.models.sgdem.network import Outputs
+
+
+class SGDEMDepthModel(DepthModel):
+    """Inverse depth of arbitrary scale: one camera's pictures do not say how far it went between them."""
+
+    as_authors: ClassVar[Inference] = Inference(flip=False, full_size=True)
+
+    def forward(self, images: Float[Tensor, "b 3 h w"], domain: int | None = None) -> Float[Tensor, "b 1 _ _"]:
+        """At the network's size."""
+        return depth_between(self.outputs(images).disparities[0])[0]
+
+    def outputs(self, images: Float[Tensor, "b 3 h w"]) -> Outputs:
+        """Depth and classes of pictures of any size, at the network's."""
+        size = self.network.config.input_size
+        resized = images if images.shape[2:] == size else F.interpolate(images, size, mode="bilinear", antialias=True)
+        outputs: Outputs = self.network(resized, -1)
+        return outputs
