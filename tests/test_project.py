@@ -185,7 +185,7 @@ def test_a_checkout_is_small() -> None:
     """Most of it is the embedded data, below: the rooms that the paper runs on, and the streets."""
     streets = ROOT / "data" / "streets"
     sizes = {path: path.stat().st_size for path in tracked() if path.is_file()}
-    assert sum(size for path, size in sizes.items() if not path.is_relative_to(streets)) < 75 * 1024**2
+    assert sum(size for path, size in sizes.items() if not path.is_relative_to(streets)) < 80 * 1024**2
     assert sum(sizes.values()) < 120 * 1000**2
 
 
