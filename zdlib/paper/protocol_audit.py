@@ -362,7 +362,7 @@ def error_ratios(parts: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> dict[st
 
 
 def ratio_interval(per_image: pd.DataFrame, metric: str, rng: np.random.Generator) -> Interval:
-    """The ratio of `error_ratios` for one metric, with its 95 % interval over scenes; some frames are seen, some not."""
+    """The ratio of `error_ratios` for one metric, with its 95 % interval over scenes."""
     counted = per_image[per_image["pixels"] > 0]
     seen = counted["trained_on"].astype(bool)
     parts = counted[~seen], counted[seen]

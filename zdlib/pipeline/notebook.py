@@ -173,15 +173,11 @@ def run_notebook(
         # Sockets in a private folder instead of open ports: nobody else on the machine can reach the kernel.
         # (ipykernel listens on one port of 127.0.0.1 all the same, for output of subprocesses that know its secret.)
         kernel = ThisPython(connection_file=f"{scratch}/kernel.json", transport="ipc", ip=f"{scratch}/socket")
-        # Nobody's IPython start-up files or history; a fixed hash seed, so that set order repeats.
-        environment = {**os.environ, "IPYTHONDIR": scratch, "PYTHONHASHSEED": "0"}
-        # tqdm says so whenever a package imports its notebook bar and ipywidgets is absent; bars here are plain text.
-        environment["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), _NO_WIDGETS]))
         kernel.shutdown_wait_time = 60.0  # seconds: a training that is interrupted saves its state first
         # What the process itself writes (not its cells) is only worth reading when it has died.
         log = Path(scratch) / "kernel.log"
         with open(log, "wb") as sink:
-            run_sync(kernel.start_kernel)(env=environment, cwd=str(root), stdout=sink, stderr=sink)
+            run_sync(kernel.start_kernel)(env=_environment(scratch), cwd=str(root), stdout=sink, stderr=sink)
         try:
             node = papermill.execute_notebook(
                 notebook,
@@ -210,6 +206,14 @@ def run_notebook(
             stdout.close()
             kernel.stop()
     write_text(executed, nbformat.writes(clean(node, executed.parent, figures)) + "\n")
+
+
+def _environment(scratch: str) -> dict[str, str]:
+    """Nobody's IPython start-up files or history; a fixed hash seed, so that set order repeats."""
+    environment = {**os.environ, "IPYTHONDIR": scratch, "PYTHONHASHSEED": "0"}
+    # tqdm says so whenever a package imports its notebook bar and ipywidgets is absent; bars here are plain text.
+    environment["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), _NO_WIDGETS]))
+    return environment
 
 
 def _sweep() -> None:
