@@ -268,7 +268,7 @@ def real(name: str) -> set[str]:
 def test_the_nyu_reader_needs_few_files_and_no_network() -> None:
     files = real("data/sets/nyu.py")
     assert {"data/classes.py", "data/nyu40.csv", "data/sample.py", "errors.py"} <= files
-    assert len(files) <= 8
+    assert len(files) <= 9  # one of them the gate through which every file comes in
     assert not {name for name in files if name.startswith("models/")}
 
 
