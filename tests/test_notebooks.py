@@ -28,6 +28,7 @@ NAMES = [
     "08_protocol_audit",
     "09_control_study",
     "10_speed",
+    "11_photographs",
     "99_conclusion",
 ]
 CHECKED = "# NBVAL_CHECK_OUTPUT"

@@ -162,7 +162,7 @@ class BenchmarkConfig(SetConfig):
 
     set: Literal[
         "ibims", "sunrgbd", "diode_indoor", "diode_outdoor", "hypersim", "kitti", "vkitti2", "ddad", "diml_indoor",
-        "diml_outdoor",
+        "diml_outdoor", "rooms", "streets", "real-hololens", "real-mix", "real-streets",
     ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import tiny_models
 import torch
 from PIL import Image
 
-import zdlib.apps.predict_command as predicting
+import zdlib.apps.prediction.depth_files as depth_files
 from zdlib.apps.command_line import main
 from zdlib.data import classes
 from zdlib.models.checkpoints import save_checkpoint
@@ -108,7 +108,7 @@ def test_score_keeps_its_list_and_its_data(tmp_path, capsys) -> None:
 
 
 def test_the_three_files_of_a_picture_appear_together(folder, checkpoint, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(predicting, "_preview", lambda *maps: (_ for _ in ()).throw(MemoryError))
+    monkeypatch.setattr(depth_files, "preview", lambda *maps: (_ for _ in ()).throw(MemoryError))
     out = folder / "out"
     said = refused(capsys, folder, "predict", folder / "d" / "room.png", "--weights", checkpoint, "-o", out)
     assert said == "zdlib: more memory is needed than there is: free some, or give smaller inputs\n"

@@ -19,13 +19,13 @@ TREES = trees.TREES | street_trees.TREES
 
 
 def test_each_data_set_has_a_protocol_of_its_own():
-    published = {name: known for name, known in READERS.items() if name != "folder"}
+    published = {name: known for name, known in READERS.items() if name not in ("folder", "rooms", "streets")}
     for name, known in published.items():
         assert protocols.get(known.protocol).dataset in (name, *known.judged_as)
         assert known.frames or name == "kitti_raw", "any list of its frames is a good one"
     judged = {name for key, known in published.items() for name in (key, *known.judged_as)}
     assert judged - {"kitti_raw"} == {name.partition("/")[0] for name in protocols.PROTOCOLS}
-    assert set(published) == {"nyu", "ibims", *TREES}
+    assert set(published) == {"nyu", "ibims", "real-hololens", "real-mix", "real-streets", *TREES}
 
 
 def test_a_profile_knows_the_keys_of_the_registry_and_each_reader_takes_its_options():

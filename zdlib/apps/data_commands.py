@@ -1,6 +1,7 @@
-"""The command line's `zdlib data list | check | streets | pack | label`."""
+"""The command line's `zdlib data list | check | fetch | streets | pack | label`."""
 
 import argparse
+import os
 from pathlib import Path
 
 from zdlib.apps.commands import Commands
@@ -41,6 +42,16 @@ def add_parser(commands: Commands) -> None:
     streets.add_argument("root", type=Path, metavar="ROOT", help="folder to write to")
     streets.add_argument("--clips", type=int, metavar="N", help="of each part (default all)")
     streets.set_defaults(run=_streets)
+    fetch = actions.add_parser(
+        "fetch",
+        help="get real pictures under free licences from their public addresses",
+        description="Every file is pinned by commit and SHA-256 (zdlib/data/real/files.csv); sound ones are not "
+        "fetched again, and a download that broke off goes on. A copy that ZD_REAL_DATA or $ZD_DATA/real_data names is "
+        "used before the network is. 61 MB in all; nothing of it belongs into a repository.",
+    )
+    fetch.add_argument("name", metavar="NAME", help="real-hololens, real-mix, real-streets or real-photos")
+    fetch.add_argument("-o", "--out", type=Path, metavar="ROOT", help="folder; default $ZD_DATA/real_data")
+    fetch.set_defaults(run=_fetch)
     pack = actions.add_parser(
         "pack",
         help="write a copy's frames into one file that is read at random quickly, or check such a file",
@@ -97,6 +108,17 @@ def _streets(options: argparse.Namespace) -> None:
     materialise(StreetsConfig(root=str(options.root.absolute()), clips=options.clips))
     for name, *_ in LAYOUTS:
         print(options.root / name)
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from zdlib.data.real.fetch import fetch
+    from zdlib.gates.downloads import COPY
+
+    folder = os.environ.get("ZD_DATA")
+    if options.out is None and not folder:
+        raise ZDError("data fetch: ZD_DATA is not set: export ZD_DATA=/folder/of/the/data, or name a folder with -o")
+    root = options.out or Path(folder or "") / COPY
+    print(f"{options.name}: {fetch(options.name, root)} files in {root}; zdlib data check {options.name} {root}")
 
 
 def _pack(options: argparse.Namespace) -> None:

@@ -25,8 +25,9 @@ def add_parsers(commands: Commands) -> None:
         "--layout",
         choices=["ours", "transformers"],
         default="ours",
-        help="of a .safetensors OUT: transformers' is for Depth Anything alone (default ours)",
+        help="of a .safetensors OUT: transformers' is for Depth Anything and ZoeDepth with BEiT (default ours)",
     )
+    convert.add_argument("--half", action="store_true", help="weights of 16 bit, half the size: ZoeDepth of ours only")
     convert.set_defaults(run=_convert)
 
     info = commands.add_parser("info", help="what a checkpoint holds; without FILE, the models known by name")
@@ -37,16 +38,25 @@ def add_parsers(commands: Commands) -> None:
 
 def _convert(options: argparse.Namespace) -> None:
     from zdlib.models.catalogue import load_depth_model, require_sayable, save_as
+    from zdlib.models.factory import is_transformers
+    from zdlib.models.zoe.network import ZoeDepth
 
     plan_outputs([(options.source, [options.target])])
     endings = options.source.suffix, options.target.suffix
+    if options.half and (endings[1] != ".safetensors" or options.layout != "ours"):
+        raise ZDError(f"--half: {options.target}: is a layout of others: leave --half out, or write a .safetensors")
     official = [ending in (".pt", ".pth") for ending in endings]
-    others = options.model is not None or options.layout != "ours"  # transformers' layout on one side
+    # transformers' layout on one side, or another precision
+    others = options.model is not None or options.layout != "ours" or options.half or is_transformers(options.source)
     if not set(endings) <= {".pt", ".pth", ".safetensors"} or all(official) or not (any(official) or others):
         raise ZDError(f"{options.source} -> {options.target}: one must end in .pt or .pth, the other in .safetensors")
     model = load_depth_model(options.source, options.model)
     if official[1]:
         require_sayable(model, options.source)
+    if options.half:
+        if not isinstance(model.network, ZoeDepth):
+            raise ZDError(f"{options.source}: --half is for ZoeDepth alone: leave it out")
+        model.network.half()
     converted = {"converted_from": options.source.name, "convention": model.convention.model_dump()}
     save_as(options.target, model, model.info or converted, options.layout)
     print(f"{options.source} -> {options.target}")

@@ -1,58 +1,68 @@
-"""`zdlib predict`: depth of pictures, metric or relative, as files."""
+"""`zdlib predict`: metric depth of pictures and videos, as files."""
 
 import argparse
-import io
-import os
-from collections.abc import Sequence
+import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from zdlib.apps.commands import Commands
 from zdlib.errors import ZDError
-from zdlib.files import write_together
-from zdlib.gates.opening import Limit
-from zdlib.gates.outputs import plan_outputs
 
 LARGEST = 32_000_000  # pixels of a picture, without --max-pixels
-FINEST = 4_096  # pixels of a side in a preview; a page of it holds fewer
-TALLEST = 24.0  # inches of a preview, 8 wide
-INVERSE = "_inverse_depth"  # what the names of relative depth end in
+
+if TYPE_CHECKING:  # torch takes its time: `--help` does without
+    from zdlib.models.depth_model import DepthModel, Inference
 
 
 def add_parser(commands: Commands) -> None:
     """Add the command to the program's."""
     predict = commands.add_parser(
         "predict",
-        help="depth of pictures: metric, or relative and inverse",
-        description="Writes OUT/NAME.npy (float32 metres), OUT/NAME.png (16 bit, millimetres, at most 65535) "
-        "and OUT/NAME_preview.png, at the picture's resolution. Of a network of relative depth, "
+        help="metric depth of pictures and videos",
+        description="Writes OUT/NAME.npy (float32 metres), OUT/NAME.png (16 bit, millimetres, at most 65535) and "
+        "OUT/NAME_preview.png, at the picture's resolution. Of a network of relative depth, "
         "OUT/NAME_inverse_depth.npy (float32, larger is nearer, scale and shift unknown), OUT/NAME_inverse_depth.png "
-        "(8 bit, its own range stretched) and OUT/NAME_inverse_depth_preview.png. The defaults are those of each "
-        "network's own inference.",
+        "(8 bit, its own range stretched) and OUT/NAME_inverse_depth_preview.png. Of a video OUT/NAME_depth.mp4, the "
+        "previews of its frames. "
+        "Without --model and --weights, the light network that comes with zdlib.",
     )
-    predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="pictures, or folders of them")
-    predict.add_argument("--model", help="a name that `zdlib info` lists; not needed for a .safetensors file")
     predict.add_argument(
-        "--weights", required=True, help="a checkpoint: ours (.safetensors) or an official one (.pt, .pth)"
+        "images", nargs="+", type=Path, metavar="IMAGE", help="pictures, videos, folders of them, or patterns ('*.jpg')"
     )
-    predict.add_argument("-o", "--out", type=Path, required=True, help="folder to write to")
+    predict.add_argument(
+        "--model",
+        help="zoe_light, meter_nyu, meter_kitti, zoe_beit_l, zoe_k_beit_l, zoe_nk_beit_l: fetched once if need be; or, "
+        "with --weights, any name that `zdlib info` lists",
+    )
+    predict.add_argument("--weights", help="a checkpoint: ours, an official one (.pt), or transformers'")
+    predict.add_argument("-o", "--out", type=Path, default=Path("depth"), help="folder to write to (default depth)")
+    predict.add_argument(
+        "--fov",
+        type=_degrees,
+        metavar="DEGREES",
+        help="the camera's horizontal field of view; default: by the picture's EXIF, else that of a 28 mm lens. Metres "
+        "of zoe_light scale with it",
+    )
+    predict.add_argument("--points", action="store_true", help="also OUT/NAME.ply and .glb, coloured points in metres")
     predict.add_argument("--domain", help="head of a model with several (nyu, kitti); default: the router decides")
+    predict.add_argument(
+        "--scene", choices=["indoor", "outdoor"], help="the same by what is seen: indoor is nyu, outdoor kitti"
+    )
     predict.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, … (default cpu)")
     predict.add_argument(
         "--pad",
         action=argparse.BooleanOptionalAction,
         help="surround the picture by its reflection, or do not. Padding smooths the borders but changes the scale: "
-        "it moves ZoeDepth's RMSE on NYU from 0.270 to 0.375 m, so benchmarks are run without (default: ZoeDepth with, "
-        "Depth Anything without)",
+        "it moves ZoeDepth's RMSE on NYU from 0.270 to 0.375 m, so benchmarks are run without (default: ZoeDepth's "
+        "official weights with, others without)",
     )
     predict.add_argument(
         "--flip",
         action=argparse.BooleanOptionalAction,
         help="average with the mirrored picture's prediction, or do not: half the time; ZoeDepth's published 0.270 m "
-        "is with it (default: ZoeDepth with, Depth Anything without)",
+        "is with it (default: Depth Anything without, others with)",
     )
     predict.add_argument(
         "--precision",
@@ -70,89 +80,129 @@ def add_parser(commands: Commands) -> None:
     predict.set_defaults(run=_run)
 
 
+def _degrees(text: str) -> float:
+    """An angle that a lens can see.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 1 <= value <= 170:
+        raise argparse.ArgumentTypeError(f"{text}: give degrees between 1 and 170")
+    return value
+
+
 def _run(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from zdlib.data.formats.images import read_picture
-    from zdlib.models.catalogue import load_depth_model
+    from zdlib.apps.prediction.depth_files import INVERSE, output_files
+    from zdlib.apps.prediction.points import require_trimesh
+    from zdlib.apps.prediction.sources import is_video, picture_files, require_av
+    from zdlib.gates.outputs import plan_outputs
 
-    paths = _pictures(options.images)
-    plan_outputs([(path, _outputs(options.out, path.stem)) for path in paths], [Path(options.weights)])
-    model = load_depth_model(options.weights, options.model, options.device)
-    relative = model.convention.kind == "relative"
-    if relative:
-        named = [(path, _outputs(options.out, f"{path.stem}{INVERSE}")) for path in paths]
-        plan_outputs(named, [Path(options.weights)])
+    paths = picture_files(options.images)
+    outputs = {path: output_files(options.out, path, options.points) for path in paths}
+    plan_outputs([(path, outputs[path]) for path in paths], [Path(options.weights)] if options.weights else [])
+    if options.points:
+        require_trimesh()
+    if any(map(is_video, paths)):
+        require_av()
+    model = _model(options)
+    if model.convention.kind == "relative":
+        if options.points or any(map(is_video, paths)):
+            raise ZDError(
+                f"{options.weights}: gives relative depth, not metres: no points and no videos are made of it"
+            )
+        outputs = {path: output_files(options.out, path, False, INVERSE) for path in paths}
+        plan_outputs([(path, outputs[path]) for path in paths], [Path(options.weights)])
+    wanted = _wanted(options, model)
+    for path in tqdm(paths, unit="picture", disable=len(paths) == 1):  # one at a time: a folder needs no more memory
+        line = (_predict_video if is_video(path) else _predict_picture)(model, path, outputs[path], wanted, options)
+        tqdm.write(f"{path}: {line} -> {outputs[path][0]}")
+
+
+def _model(options: argparse.Namespace) -> "DepthModel":
+    """The network that was asked for.
+
+    Raises:
+        ZDError: it cannot be had.
+    """
+    from zdlib.models.choice import chosen_model
+
+    model = chosen_model(
+        options.model, options.weights, options.device, lambda line: print(f"zdlib: {line}", file=sys.stderr)
+    )
     if options.precision == "bf16":
         model.halve_weights()
-    chosen = {key: getattr(options, key) for key in ("flip", "pad") if getattr(options, key) is not None}
-    wanted = replace(model.as_authors, precision=options.precision, domain=options.domain, **chosen)
-    limit = Limit("--max-pixels", options.max_pixels, "pixels")
-    for path in tqdm(paths, unit="picture", disable=len(paths) == 1):  # one at a time: a folder needs no more memory
-        picture = read_picture(path, "name an image file", "RGB", limit)
-        try:
-            depth = model(picture, wanted)
-        except ZDError as error:
-            raise ZDError(f"{path} by {options.weights}: {error}") from error
-        stem = f"{path.stem}{INVERSE if relative else ''}"
-        _write(options.out, stem, depth, relative)
-        unit = "relative inverse depth" if relative else "m"
-        tqdm.write(f"{path}: {depth.min():.2f} to {depth.max():.2f} {unit} -> {options.out / stem}.npy")
+    return model
 
 
-def _pictures(paths: Sequence[Path]) -> list[Path]:
-    """The files among `paths`, and the image files of the folders among them."""
-    from zdlib.data.sets.folder import IMAGE_SUFFIXES
+def _wanted(options: argparse.Namespace, model: "DepthModel") -> "Inference":
+    """How to predict.
 
-    found: list[Path] = []
-    for path in paths:
-        inside = [path]
-        if os.path.isdir(path):
-            inside = sorted(p for p in path.glob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-        if not inside:
-            raise ZDError(
-                f"{path}: no {', '.join(sorted(IMAGE_SUFFIXES))} in this folder: name image files, or another"
-            )
-        found.extend(inside)
-    return found
-
-
-def _outputs(folder: Path, stem: str) -> list[Path]:
-    """The three files of one picture."""
-    return [folder / f"{stem}{ending}" for ending in (".npy", ".png", "_preview.png")]
-
-
-def _write(folder: Path, stem: str, depth: np.ndarray, relative: bool) -> None:
-    """Write them, together or not at all."""
-    from zdlib.models.depth_anything.picture_sizes import eight_bit
-
-    raw = io.BytesIO()
-    np.save(raw, depth)
-    grey = eight_bit(depth) if relative else np.clip(np.round(depth * 1000), 0, 65535).astype(np.uint16)
-    contents = [raw.getvalue()]
-    for picture in (grey, _preview(depth, relative)):
-        encoded = io.BytesIO()
-        Image.fromarray(picture).save(encoded, "png")
-        contents.append(encoded.getvalue())
-    write_together(dict(zip(_outputs(folder, stem), contents, strict=True)))
-
-
-def _preview(depth: np.ndarray, relative: bool) -> np.ndarray:
-    """Depth in colours, with a colour bar that says what the numbers are; (h, w, 3) uint8. Near is dark.
-
-    Of a large map every n-th pixel is shown.
+    Raises:
+        ZDError: `--domain` and `--scene` are both given.
     """
-    from zdlib.colours import DEPTH_MAP
-    from zdlib.paper.figures import new_figure
+    if options.domain and options.scene:
+        raise ZDError("--domain and --scene choose the same thing: leave one out")
+    domain = options.domain or {"indoor": "nyu", "outdoor": "kitti"}.get(options.scene)
+    if options.scene and not model.domains[1:]:  # one head for every scene
+        domain = None
+    usual = model.as_authors
+    if model.convention.canonical_focal is not None:  # a border would be a part of the picture for its lens
+        usual = replace(usual, pad=False)
+    chosen = {key: getattr(options, key) for key in ("flip", "pad") if getattr(options, key) is not None}
+    return replace(usual, precision=options.precision, domain=domain, **chosen)
 
-    depth = depth[:: -(-depth.shape[0] // FINEST), :: -(-depth.shape[1] // FINEST)]
-    height, width = depth.shape
-    figure = new_figure(8.0, min(max(8 * height / width * 0.85, 1.0), TALLEST))
-    axes = figure.add_subplot()
-    shown = axes.imshow(depth, cmap=DEPTH_MAP.reversed() if relative else DEPTH_MAP, interpolation="nearest")
-    axes.set_axis_off()
-    label = "relative inverse depth (larger is nearer; no unit)" if relative else "depth [m]"
-    figure.colorbar(shown, label=label)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return np.array(Image.open(buffer).convert("RGB"))
+
+def _predict_picture(
+    model: "DepthModel", path: Path, outputs: list[Path], wanted: "Inference", options: argparse.Namespace
+) -> str:
+    """Write a picture's files; what is said of it."""
+    from zdlib.apps.prediction.depth_files import depth_contents
+    from zdlib.apps.prediction.points import cloud_files
+    from zdlib.apps.prediction.sources import focal_in_use, read_photograph
+    from zdlib.files import write_together
+    from zdlib.gates.opening import Limit
+    from zdlib.geometry import assumed_focal
+
+    photograph = read_photograph(path, Limit("--max-pixels", options.max_pixels, "pixels"))
+    focal = focal_in_use(photograph, options.fov)
+    try:
+        depth = model(photograph.image, replace(wanted, focal=focal))
+    except ZDError as error:
+        raise ZDError(f"{path} by {options.weights or options.model or 'zoe_light'}: {error}") from error
+    relative = model.convention.kind == "relative"
+    contents = depth_contents(depth, relative)
+    if options.points:
+        contents += cloud_files(photograph.image, depth, focal or assumed_focal(*depth.shape)).values()
+    write_together(dict(zip(outputs, contents, strict=True)))
+    return f"{depth.min():.2f} to {depth.max():.2f} {'relative inverse depth' if relative else 'm'}"
+
+
+def _predict_video(
+    model: "DepthModel", path: Path, outputs: list[Path], wanted: "Inference", options: argparse.Namespace
+) -> str:
+    """Write a video of previews, frame by frame; what is said of it."""
+    from tqdm import tqdm
+
+    from zdlib.apps.prediction.depth_files import plain_preview
+    from zdlib.apps.prediction.sources import VIDEO_RATE, video_frames, video_writer
+    from zdlib.files import atomic_path
+    from zdlib.geometry import view_focal
+
+    frames, far = 0, None
+    with ExitStack() as stack:
+        append = stack.enter_context(video_writer(stack.enter_context(atomic_path(outputs[0])), VIDEO_RATE))
+        for image in tqdm(video_frames(path), unit="frame", desc=path.name, mininterval=1):
+            focal = None if options.fov is None else view_focal(options.fov, image.shape[1])
+            depth = model(image, replace(wanted, focal=focal))
+            far = float(depth.max()) if far is None else far  # one scale for all frames: the first's
+            append(plain_preview(depth, far))
+            frames += 1
+        if not frames:
+            raise ZDError(f"{path}: has no frame: name another video")
+    return f"{frames} frames, colours up to {far:.2f} m"

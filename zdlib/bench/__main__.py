@@ -12,16 +12,14 @@ Writes `results/bench/<group>.csv` and `<group>.json` (hardware, versions, commi
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from zdlib.bench.cases import CASES
+from zdlib.bench.options import GROUPS, add_options
 from zdlib.errors import ZDError
 from zdlib.files import write_csv, write_json
 from zdlib.paths import repo_root
-
-GROUPS = tuple(dict.fromkeys(case.group for case in CASES.values()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,15 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def add_options(made: argparse.ArgumentParser) -> None:
-    """Give a parser the benchmark's options; `zdlib bench` has the same."""
-    choices = [*GROUPS, "stages", "evaluation", "drift"]
-    made.add_argument("--group", action="append", choices=choices, help="which table (default: all); may be repeated")
-    made.add_argument("--rounds", type=int, default=5, help="timed runs of each contestant (default 5)")
-    made.add_argument("--threads", type=int, default=2, help="CPU threads of each (default 2)")
-    made.add_argument("-o", "--out", type=Path, help="folder to write to (default results/bench)")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -92,7 +92,8 @@ class DataSet:
         return Path(*self.reader.partition(":")[0].split(".")).with_suffix(".py")
 
 
-_SETS = "zdlib.data.sets"
+_SETS, _REAL = "zdlib.data.sets", "zdlib.data.real"
+_HERE, _FETCHED = "the file is in this repository", "zdlib data fetch NAME"
 _DIODE = "https://diode-dataset.org: val.tar.gz"
 _DIML = "https://dimlrgbd.github.io: the test part of the sample data set"
 
@@ -196,6 +197,30 @@ READERS: dict[str, DataSet] = {
         (500,),
         f"{_SETS}.diml:DIMLOutdoorReader",
         _DIML,
+    ),
+    "rooms": DataSet(
+        "one of the embedded rooms' stores", "", (704, 68), "zdlib.data.rooms.reader:RoomsReader", _HERE, takes=()
+    ),
+    "streets": DataSet(
+        "single frames of the embedded streets",
+        "",
+        (152, 64),
+        "zdlib.data.streets.reader:StreetFrames",
+        _HERE,
+        takes=(),
+    ),
+    "real-hololens": DataSet(
+        "one walk through offices, HoloLens",
+        "real-hololens/indoor",
+        (125,),
+        f"{_REAL}.hololens:HoloLensReader",
+        _FETCHED,
+    ),
+    "real-mix": DataSet(
+        "real indoor frames of six cameras", "real-mix/indoor", (13,), f"{_REAL}.mix:MixReader", _FETCHED
+    ),
+    "real-streets": DataSet(
+        "three real street pictures", "real-streets/outdoor", (3,), f"{_REAL}.streets:StreetsReader", _FETCHED
     ),
     "folder": DataSet(
         "a folder of images and 16-bit depth maps (see zdlib/data/sets/folder.py)",

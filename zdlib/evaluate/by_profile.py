@@ -1,7 +1,7 @@
 """Judging a trained run on the test data sets of its profile: each entry of `data.tests` under its protocol."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -58,7 +58,7 @@ class Benchmark:
         Raises:
             ZDError: a frame cannot be read, or no pixel counts.
         """
-        maps = dict(zip(self.frames, model.predict(Images(self.reader, self.frames), options), strict=True))
+        maps = dict(zip(self.frames, self._depths(model, options), strict=True))
         return self.judge_maps(maps, self._seen(model.info))
 
     def judge_maps(self, maps: Mapping[int, DepthMap], seen: Sequence[int] = ()) -> pd.DataFrame:
@@ -67,6 +67,13 @@ class Benchmark:
         if not has_scenes(per_image["scene"].tolist()):
             per_image["scene"] = [f"frames {frame // BLOCK * BLOCK}" for frame in self.frames]
         return per_image
+
+    def _depths(self, model: DepthModel, options: Inference) -> Iterable[DepthMap]:
+        """Depth of each frame; one at a time with the lens of each where the model's metres depend on it."""
+        if model.convention.canonical_focal is None:
+            return model.predict(Images(self.reader, self.frames), options)
+        samples = (self.reader[frame] for frame in self.frames)
+        return (model(sample.image, replace(options, focal=_focal(sample.intrinsics))) for sample in samples)
 
     def _seen(self, info: Mapping[str, Any]) -> list[int]:
         """Frames of this data set among those that trained or selected the model, by the checkpoint's account."""
@@ -77,6 +84,11 @@ class Benchmark:
             first += used["frames"]
         # A checkpoint from before lists of data sets trained on NYU's layout, and says what its data are called.
         return sorted(seen) if "sets" not in info and info.get("data") == self.entry.title else []
+
+
+def _focal(intrinsics: np.ndarray | None) -> float | None:
+    """The focal length of a frame in pixels, the middle of its two; None where it is not known."""
+    return None if intrinsics is None else float((intrinsics[0, 0] * intrinsics[1, 1]) ** 0.5)
 
 
 def open_benchmarks(profile: Profile) -> list[Benchmark]:

@@ -406,6 +406,17 @@ _STREET_PROTOCOLS = (
 _KITTI_NOTE = "KITTI Eigen test frames, the 652 of 697 with ground truth, after the KITTI benchmark crop (352×1216)."
 _DIODE_NOTE = "Depth within the range counts, whatever the data set's validity mask says: ZoeDepth does not use it."
 
+_INDOOR = Protocol(
+    name="real-hololens/indoor",
+    note="Real indoor frames with a sensor's depth: every pixel it measured between 0.3 and 10 m.",
+    source="this project",
+    min_depth=0.3,
+    max_depth=10.0,
+    clip=(0.3, 10.0),
+    crop="none",
+    use_mask=False,
+)
+
 _ALL = (
     _NYU_STANDARD,
     replace(
@@ -486,6 +497,16 @@ _ALL = (
         use_mask=False,
     ),
     *_STREET_PROTOCOLS,
+    _INDOOR,
+    replace(_INDOOR, name="real-mix/indoor"),
+    replace(
+        _INDOOR,
+        name="real-streets/outdoor",
+        note="Real street pictures with a laser scanner's echoes: every pixel that has one between 1 and 80 m.",
+        min_depth=1.0,
+        max_depth=80.0,
+        clip=(1.0, 80.0),
+    ),
 )
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({protocol.name: protocol for protocol in _ALL})
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from zdlib.errors import ZDError
+from zdlib.files import atomic_path
 from zdlib.gates.opening import reason
 from zdlib.models import factory, registry
 from zdlib.models.checkpoints import read_pickle, read_safetensors, save_checkpoint, save_official
@@ -20,6 +22,8 @@ from zdlib.models.depth_anything.transformers_keys import is_transformers
 from zdlib.models.depth_model import DepthModel
 from zdlib.models.garg import checkpoints as garg
 from zdlib.models.sgdem import checkpoints as sgdem
+from zdlib.models.zoe.network import ZoeDepth
+from zdlib.models.zoe.transformers_keys import to_transformers
 
 
 def list_models() -> list[str]:
@@ -123,13 +127,22 @@ def save_as(path: Path, model: DepthModel, info: dict[str, Any], layout: Literal
     if path.suffix in (".pt", ".pth"):
         (depth_anything.save_official if mine else save_official)(path, network)
     elif layout == "transformers":
-        if not mine:
-            raise ZDError(f"{path}: transformers' layout is written of Depth Anything alone: leave --layout out")
-        depth_anything.save_transformers(path, network)
+        if mine:
+            depth_anything.save_transformers(path, network)
+        else:
+            _save_zoe_as_transformers(path, network)
     elif mine:
         depth_anything.save_checkpoint(path, network, info)
     else:
         save_checkpoint(path, network, network.config, info)
+
+
+def _save_zoe_as_transformers(path: Path, network: nn.Module) -> None:
+    if not isinstance(network, ZoeDepth):
+        raise ZDError(f"{path}: transformers has no such network: leave --layout out")
+    tensors = to_transformers(network.state_dict(), len(network.config.domains))
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, {"format": "pt"})
 
 
 def require_sayable(model: DepthModel, source: Path) -> None:
@@ -142,7 +155,8 @@ def require_sayable(model: DepthModel, source: Path) -> None:
     """
     meant, says_kind = model.convention, isinstance(model.network, DepthAnything)
     squeezed = ", of squeezed pictures" if meant.portrait_resize else ""
-    if (meant.kind != "metric" and not says_kind) or meant.metres_per_unit != 1 or meant.portrait_resize:
+    camera = meant.canonical_focal is not None
+    if (meant.kind != "metric" and not says_kind) or meant.metres_per_unit != 1 or meant.portrait_resize or camera:
         raise ZDError(
             f"{source}: the official layout cannot say that its depth is {meant.kind}, in units of "
             f"{meant.metres_per_unit:g} m{squeezed}: keep it as it is"

@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from zdlib.config import Frozen
 from zdlib.errors import ZDError
+from zdlib.geometry import assumed_focal
 from zdlib.models.memory import keep_freed_memory
 from zdlib.recipes import Recipe
 
@@ -44,6 +45,9 @@ class Convention(Frozen):
         portrait_resize: landscape pictures were squeezed to portrait in training, and are so in every prediction.
         min_depth, max_depth: metres between which training counted a depth as valid; None where that is not known.
         void: what an unlabelled pixel was to the segmentation head: a `class` it may answer, or to `ignore`.
+        canonical_focal: focal length in pixels of the network's input that all training pictures were taken as having
+            (their depth was scaled by it over the true one: Yin et al., "Metric3D", ICCV 2023, eq. 2); predictions are
+            scaled back by the picture's own. None: the camera does not count.
     """
 
     kind: Literal["metric", "relative"] = "metric"
@@ -52,6 +56,8 @@ class Convention(Frozen):
     min_depth: float | None = None
     max_depth: float | None = None
     void: Literal["class", "ignore"] = "ignore"
+    # Left out where it says nothing, so that the checkpoints of other trainings keep their bytes.
+    canonical_focal: float | None = Field(default=None, gt=0, exclude_if=lambda focal: focal is None)
 
     @classmethod
     def of(cls, recipe: Recipe) -> "Convention":
@@ -78,6 +84,8 @@ class Inference:
         precision: bf16 computes products and convolutions in bfloat16; `zdlib bench --group drift` measures what that
             does to metrics.
         domain: the head to use, of a model with several; None leaves it to the router.
+        focal: of the picture's camera, pixels of the picture; None assumes `geometry.assumed_focal`. It counts for
+            weights with a canonical focal length alone.
     """
 
     batch_size: int = 8
@@ -86,6 +94,7 @@ class Inference:
     full_size: bool = False
     precision: Precision = "fp32"
     domain: str | None = None
+    focal: float | None = None
 
 
 AS_ZOEDEPTH = Inference(pad=True, full_size=True)  # its own `infer`: for looking at pictures, not for benchmarks
@@ -193,7 +202,19 @@ class DepthModel(ABC):
             if options.full_size:
                 depth = self.enlarge(depth, padded_size)
                 depth = depth[:, :, rows : rows + height, columns : columns + width]
-            return depth * self.convention.metres_per_unit if self.convention.kind == "metric" else depth
+            if self.convention.kind == "relative":
+                return depth
+            focal = options.focal or assumed_focal(height, width)
+            return depth * self.convention.metres_per_unit * self.camera_scale(tuple(padded_size), focal)
+
+    def camera_scale(self, size: tuple[int, ...], focal: float) -> float:
+        """What depth is multiplied by because of the camera.
+
+        Args:
+            size: height and width of the pictures, borders included.
+            focal: in their pixels.
+        """
+        return 1.0
 
     def squeezed(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 _ _"]:
         """The images as the weights' training saw them: squeezed to portrait if the convention says so."""

@@ -1,21 +1,33 @@
 """Build a network and fill it: by a profile's description, by name, or from a checkpoint alone."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from zdlib.config import ModelConfig
 from zdlib.errors import ZDError
 from zdlib.gates.opening import reason
-from zdlib.models.checkpoints import identify, load_checkpoint, load_weights, network_of, stored_convention
+from zdlib.models.checkpoints import (
+    identify,
+    load_checkpoint,
+    load_exactly,
+    load_weights,
+    network_of,
+    read_safetensors,
+    safetensors_keys,
+    stored_convention,
+)
+from zdlib.models.depth_model import DepthModel
 from zdlib.models.registry import architecture
 from zdlib.models.zoe.architecture import Architecture
 from zdlib.models.zoe.depth_model import ZoeDepthModel
 from zdlib.models.zoe.network import ZoeDepth
+from zdlib.models.zoe.transformers_keys import from_transformers
 from zdlib.paths import resolve
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # others of torch's hold no values, or are of no use here
+M = TypeVar("M", bound=DepthModel)
 
 
 def build_model(config: ModelConfig, segmentation: bool = False) -> ZoeDepth:
@@ -60,7 +72,7 @@ def load_depth_model(
     Unit and squeeze are those stored in a checkpoint of ours; an official one gives metres.
 
     Args:
-        path: ours (`.safetensors`) or an official one (`.pt`).
+        path: ours (`.safetensors`), an official one (`.pt`), or transformers' (`.safetensors`, too).
         name: one of `list_models()`; None finds it in the file.
         device: where to predict.
         segmentation: load the U-Net too; of ours only.
@@ -68,17 +80,62 @@ def load_depth_model(
     Raises:
         ZDError: the file cannot be read or holds another model than `name`, or the device cannot be used.
     """
-    if Path(path).suffix == ".safetensors":
+    info: dict[str, Any] = {}
+    if is_transformers(path):
+        network = transformers_network(path, name)
+    elif Path(path).suffix == ".safetensors":
         network, info = load_checkpoint(path, segmentation)
         if name is not None and architecture(name) != network.config:
             raise ZDError(f"{path}: holds another model than {name}: leave --model out, the file says what it holds")
     else:
-        network, info = create_model(name or identify(path), weights=str(path)), {}
+        network = create_model(name or identify(path), weights=str(path))
+    return on_device(ZoeDepthModel(network, stored_convention(info, path), info), device)
+
+
+def on_device(model: M, device: str | torch.device) -> M:
+    """The model, its network moved.
+
+    Raises:
+        ZDError: the device cannot be used.
+    """
     try:
         place = torch.device(device)
         if place.type not in DEVICES:
             raise ValueError(f"only {', '.join(DEVICES)} can")
-        network = network.to(place)
+        model.network = model.network.to(place)
     except Exception as error:  # torch's back ends raise whatever they like
         raise ZDError(f"--device {device}: cannot be used ({reason(error)}): use cpu or cuda:0") from error
-    return ZoeDepthModel(network, stored_convention(info, path), info)
+    return model
+
+
+# What tells the released models apart; a layer's name in transformers.
+_ROUTER, _DEEPEST = "metric_head.mlp_classifier.linear1.weight", "backbone.beit.layers.23.lambda_1"
+
+
+def is_transformers(path: str | Path) -> bool:
+    """Whether a safetensors file is a ZoeDepth in the layout of transformers: by its keys, not by its name."""
+    if Path(path).suffix != ".safetensors" or not Path(path).is_file():
+        return False
+    return any(key.startswith("backbone.beit.") for key in safetensors_keys(path))
+
+
+def transformers_network(path: str | Path, name: str | None = None) -> ZoeDepth:
+    """The network of a file in the layout of transformers, in eval mode on the CPU.
+
+    Args:
+        path: its `model.safetensors`.
+        name: one of `list_models()`; None tells NK from the others by its router, and takes a single head for NYU's:
+            KITTI's weights have the same keys and shapes, and want the name `zoe_k_beit_l`.
+
+    Raises:
+        ZDError: damaged, or another model's.
+    """
+    tensors, _ = read_safetensors(path)
+    if name is None:
+        if _DEEPEST not in tensors:
+            raise ZDError(f"{path}: not a ZoeDepth that was released: name its architecture with --model")
+        name = "zoe_nk_beit_l" if _ROUTER in tensors else "zoe_beit_l"
+    network = create_model(name)
+    unused = {key: value for key, value in network.state_dict().items() if key.startswith("encoder.model.fc_norm.")}
+    load_exactly(network, from_transformers(tensors, str(path)) | unused, str(path))
+    return network

@@ -37,6 +37,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "08_protocol_audit": ("data", "evaluate", "runs"),
     JOB: ("data", "model", "train"),
     "09_control_study": ("data", "train", "study"),
+    "11_photographs": ("data",),
 }
 
 

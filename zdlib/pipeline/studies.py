@@ -12,6 +12,7 @@ from types import MappingProxyType
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
         "09_control_study": "study",
+        "11_photographs": "photographs",
     }
 )
 GRID = "09_control_study"  # of a profile with a grid of trainings (`study`) that no line above names

@@ -11,6 +11,7 @@ from torch import Tensor
 from zdlib.errors import ZDError
 from zdlib.labels import VOID
 from zdlib.models.depth_model import DepthModel, Inference, Picture, batches, to_tensor
+from zdlib.models.zoe.network import network_size
 
 LabelMap = UInt8[np.ndarray, "_ _"]
 
@@ -28,6 +29,16 @@ class ZoeDepthModel(DepthModel):
         domains = None if domain is None else torch.full((len(images),), domain, device=images.device)
         output = self.network(images, domains=domains)
         return output.rel_depth if self.convention.kind == "relative" else output.metric_depth
+
+    def camera_scale(self, size: tuple[int, ...], focal: float) -> float:
+        """The focal length at the network's input over the canonical one, if the weights have one."""
+        if self.convention.canonical_focal is None:
+            return 1.0
+        config = self.network.config
+        at_input = network_size(size, config.input_size, config.keep_aspect_ratio)
+        # Sides are rounded to multiples of 32, so that they may shrink by factors that differ a little.
+        shrunk = (at_input[0] / size[0] * at_input[1] / size[1]) ** 0.5
+        return float(focal * shrunk / self.convention.canonical_focal)
 
     def relative(self) -> "ZoeDepthModel":
         """The same network, giving its relative inverse depth."""

@@ -6,6 +6,7 @@ The networks are the same functions; only names differ, and some tensors here ar
 import re
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -114,6 +115,75 @@ def into_transformers(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         ordered = sorted(theirs_parts, key=lambda part: part[0])
         for (_, _, target), part in zip(ordered, tensors[name].split([size for _, size, _ in ordered]), strict=True):
             target.copy_(part)
+
+
+def to_transformers(tensors: Mapping[str, Tensor], heads: int = 1) -> dict[str, Tensor]:
+    """Our state dict under the keys of transformers: the reverse of `from_transformers`.
+
+    Args:
+        tensors: of a ZoeDepth with a BEiT encoder and the released kinds of layers.
+        heads: how many metric heads it has; those of two are called nyu and kitti.
+
+    Raises:
+        ZDError: a tensor that ZoeDepth in transformers has no place for.
+    """
+    names = _their_names(heads > 1)
+    renamed: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        if key.startswith("encoder.model.fc_norm."):  # no output depends on it, and it is not there
+            continue
+        if key not in names:
+            raise ZDError(f"{key}: ZoeDepth in transformers has no such tensor: only models with BEiT can be converted")
+        ordered = [name for _, name in sorted(names[key])]
+        for name, part in zip(ordered, value.chunk(len(ordered)), strict=True):
+            renamed[name] = part.contiguous()
+    return renamed
+
+
+# What the groups of the rules stand for.
+_CHOICES = {
+    r"(\d+)": [str(number) for number in range(24)],
+    r"(\d)": [str(number) for number in range(10)],
+    r"(\w+)": ["weight", "bias"],
+    r"([qv])": ["q", "v"],
+    r"(self_attn\.out_proj|linear\d|norm\d)": ["self_attn.out_proj", "linear1", "linear2", "norm1", "norm2"],
+}
+
+
+def _their_names(two_heads: bool) -> dict[str, list[tuple[str, str]]]:
+    """For each name here the numbers and names of its parts there: the rules, with every group's every choice."""
+    names: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for theirs, ours in _RULES:
+        if theirs.startswith(_OF_ONE_HEAD if two_heads else _OF_TWO_HEADS):
+            continue
+        groups = re.findall("|".join(map(re.escape, _CHOICES)), theirs)
+        for choice in product(*(_CHOICES[group] for group in groups)):
+            name = theirs
+            for group, text in zip(groups, choice, strict=True):
+                name = name.replace(group, text, 1)
+            name = name.replace("\\", "")
+            for ending in _ENDINGS if name.endswith(".") else ("", ".weight", ".bias"):
+                mine, _, number = re.sub(f"^{theirs}", ours, name + ending).partition("#")
+                names[mine].append((number, name + ending))
+    return names
+
+
+# What follows a rule that ends in a dot: a layer's two tensors, or those of a small network's layers. Names that do not
+# exist do no harm.
+_ENDINGS = [f"{layer}{kind}" for layer in ("", "fc1.", "fc2.", "0.", "2.") for kind in ("weight", "bias")]
+# Beginnings of the rules' patterns.
+_OF_ONE_HEAD = (
+    r"metric_head\.seed_bin_regressor\.",
+    r"metric_head\.attractors\.(\d)",
+    r"metric_head\.conditional_log_binomial\.mlp",
+)
+_OF_TWO_HEADS = (
+    r"metric_head\.seed_bin_regressors\.",
+    r"metric_head\.attractors\.nyu",
+    r"metric_head\.attractors\.kitti",
+    r"metric_head\.conditional_log_binomial\.nyu",
+    r"metric_head\.conditional_log_binomial\.kitti",
+)
 
 
 def beit_large(size: tuple[int, int]) -> nn.Module:
