@@ -3,6 +3,7 @@
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 from zdlib.apps.commands import Commands
 from zdlib.errors import ZDError
@@ -52,6 +53,11 @@ def add_parser(commands: Commands) -> None:
     fetch.add_argument("name", metavar="NAME", help="real-hololens, real-mix, real-streets or real-photos")
     fetch.add_argument("-o", "--out", type=Path, metavar="ROOT", help="folder; default $ZD_DATA/real_data")
     fetch.set_defaults(run=_fetch)
+    _add_writers(actions)
+
+
+def _add_writers(actions: Any) -> None:
+    """Those that write a data set of another."""
     pack = actions.add_parser(
         "pack",
         help="write a copy's frames into one file that is read at random quickly, or check such a file",

@@ -50,6 +50,12 @@ def add_parser(commands: Commands) -> None:
     predict.add_argument(
         "--scene", choices=["indoor", "outdoor"], help="the same by what is seen: indoor is nyu, outdoor kitti"
     )
+    _add_ways(predict)
+    predict.set_defaults(run=_run)
+
+
+def _add_ways(predict: argparse.ArgumentParser) -> None:
+    """Options about how the network is run."""
     predict.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, … (default cpu)")
     predict.add_argument(
         "--pad",
@@ -77,7 +83,6 @@ def add_parser(commands: Commands) -> None:
         metavar="N",
         help=f"refuse larger pictures (default {LARGEST:,}); a pixel takes some 65 bytes of memory",
     )
-    predict.set_defaults(run=_run)
 
 
 def _degrees(text: str) -> float:

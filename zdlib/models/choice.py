@@ -12,7 +12,7 @@ from zdlib.models.factory import on_device
 
 PACKAGED = "zoe_light"
 PACKAGED_FILE = Path(__file__).parent / "weights" / "zoe_light.safetensors"
-PACKAGED_CARD = PACKAGED_FILE.with_name("zoe_light.md")
+PACKAGED_CARD = Path(__file__).parent / "weights" / "zoe_light.md"
 
 
 def chosen_model(
