@@ -102,7 +102,9 @@ def test_the_active_conda_environment_is_used_if_it_is_ours(checkout: Path) -> N
 
 def test_tests_run_in_order_and_the_first_failure_ends_them(checkout: Path) -> None:
     assert run(checkout, "--test").returncode == 0
-    notebooks = "-m pytest -c tests/notebooks/pytest.ini --rootdir . notebooks"
+    # There are none in this checkout, so the patterns stay; the front page runs after what it states.
+    patterns = [f"notebooks/{numbers}_*.ipynb" for numbers in ("0[1-9]", "[1-8][0-9]", "00", "99")]
+    notebooks = " ".join(["-m pytest -c tests/notebooks/pytest.ini --rootdir .", *patterns])
     assert calls(checkout)[2:] == [*CODE_CHECKS, PYTEST, notebooks]
     python = checkout / ".venv" / "bin" / "python"
     python.write_text(python.read_text().replace('*) echo "$*" >>calls', '*mypy) exit 1 ;;\n    *) echo "$*" >>calls'))
