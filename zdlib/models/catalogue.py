@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from zdlib.errors import ZDError
-from zdlib.files import atomic_path
 from zdlib.gates.opening import reason
 from zdlib.models import factory, registry
-from zdlib.models.checkpoints import read_pickle, read_safetensors, save_checkpoint, save_official
+from zdlib.models.checkpoints import (
+    read_pickle,
+    read_safetensors,
+    save_checkpoint,
+    save_official,
+    write_safetensors,
+)
 from zdlib.models.depth_anything import checkpoints as depth_anything
 from zdlib.models.depth_anything import registry as depth_anything_registry
 from zdlib.models.depth_anything.network import DepthAnything, ZoeDepthAnything
@@ -141,8 +145,7 @@ def _save_zoe_as_transformers(path: Path, network: nn.Module) -> None:
     if not isinstance(network, ZoeDepth):
         raise ZDError(f"{path}: transformers has no such network: leave --layout out")
     tensors = to_transformers(network.state_dict(), len(network.config.domains))
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {"format": "pt"})
+    write_safetensors(path, tensors, {"format": "pt"})
 
 
 def require_sayable(model: DepthModel, source: Path) -> None:

@@ -1,14 +1,46 @@
 """Weights with a description, as one safetensors file: the form that every family's checkpoints share."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from zdlib.errors import ZDError
 from zdlib.gates.opening import explained
-from zdlib.models.checkpoints import content_hash, read_safetensors, write_safetensors
+from zdlib.models.checkpoints import content_hash, load_exactly, read_safetensors, write_safetensors
+
+
+def write_network(path: str | Path, model: Any, form: str, info: dict[str, Any]) -> None:
+    """Write a network that keeps its description as `config`, with the name of its family's form."""
+    write_described(path, model, {"format": form, "config": model.config.model_dump(mode="json"), "info": info})
+
+
+def read_network(
+    path: str | Path, form: str, build: Callable[[dict[str, Any]], Any], what: str
+) -> tuple[Any, dict[str, Any]]:
+    """The network that `write_network` wrote, in eval mode on the CPU; and its `info`.
+
+    Args:
+        path: the file.
+        form: its family's.
+        build: the network of a description's `config`, with any weights.
+        what: the family, for messages.
+
+    Raises:
+        ZDError: no such file, damaged, or not of this family.
+    """
+    tensors, description = read_described(path)
+    try:
+        if description.get("format") != form:
+            raise ValueError(description.get("format"))
+        network = build(description["config"])
+    except (ValidationError, ValueError) as error:
+        raise ZDError(f"{path}: no checkpoint of {what}: name another file") from error
+    load_exactly(network, tensors, str(path))
+    return network.eval(), description["info"]
 
 
 def write_described(path: str | Path, model: nn.Module, description: dict[str, Any]) -> None:

@@ -3,11 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from zdlib.errors import ZDError
-from zdlib.models.checkpoints import load_exactly, stored_convention
-from zdlib.models.described import read_described, write_described
+from zdlib.models.checkpoints import stored_convention
+from zdlib.models.described import read_network, write_network
 from zdlib.models.garg.architecture import GargArchitecture
 from zdlib.models.garg.depth_model import GargDepthModel
 from zdlib.models.garg.network import Network, network_of
@@ -17,8 +14,7 @@ FORMAT = "zdlib-garg-1"
 
 def save_checkpoint(path: str | Path, network: Network, info: dict[str, Any]) -> None:
     """Write weights with what rebuilds the network and where they come from; see `zdlib.models.checkpoints`."""
-    config = network.config.model_dump(mode="json")
-    write_described(path, network, {"format": FORMAT, "config": config, "info": info})
+    write_network(path, network, FORMAT, info)
 
 
 def load_checkpoint(path: str | Path) -> tuple[Network, dict[str, Any]]:
@@ -27,15 +23,9 @@ def load_checkpoint(path: str | Path) -> tuple[Network, dict[str, Any]]:
     Raises:
         ZDError: no such file, damaged, or not of this family.
     """
-    tensors, description = read_described(path)
-    try:
-        if description.get("format") != FORMAT:
-            raise ValueError(description.get("format"))
-        network = network_of(GargArchitecture.model_validate(description["config"]))
-    except (ValidationError, ValueError) as error:
-        raise ZDError(f"{path}: no checkpoint of a network of stereo pairs: name another file") from error
-    load_exactly(network, tensors, str(path))
-    return network.eval(), description["info"]
+    return read_network(
+        path, FORMAT, lambda config: network_of(GargArchitecture.model_validate(config)), "a network of stereo pairs"
+    )
 
 
 def load_depth_model(path: str | Path) -> GargDepthModel:
