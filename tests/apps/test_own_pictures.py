@@ -17,25 +17,30 @@ from safetensors import safe_open
 from zdlib.apps.command_line import main
 from zdlib.config import ModelConfig, load_profile
 from zdlib.models.checkpoints import save_checkpoint
+from zdlib.models.choice import PACKAGED_FILE
 from zdlib.models.depth_model import Convention
 from zdlib.models.factory import build_model
 from zdlib.recipes import RECIPES
 
 COUNT = 12
+PLACES = ("hall",) * 6 + ("office",) * 3 + ("test_attic",) + ("test_stairs",) * 2  # of the pictures, one after the other
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """Twelve pictures of a video, a checkpoint to start from, and the profile that names both."""
+    """Twelve pictures of four places, a checkpoint to start from, and the profile that names both."""
     monkeypatch.setenv("ZD_ROOT", str(tmp_path))
     monkeypatch.setenv("ZD_DATA", str(tmp_path))
-    for part in ("profiles", "pictures/rgb", "pictures/depth"):
-        (tmp_path / part).mkdir(parents=True)
-    for number in range(COUNT):
+    (tmp_path / "profiles").mkdir()
+    for place in set(PLACES):
+        for part in ("rgb", "depth"):
+            (tmp_path / "pictures" / part / place).mkdir(parents=True)
+    for number, place in enumerate(PLACES):
         image, depth, _ = rgbd.scene(48, 64, seed=number)
-        Image.fromarray(image).save(tmp_path / f"pictures/rgb/{number:03d}.png")
-        Image.fromarray(np.rint(depth * 1000).astype(np.uint16)).save(tmp_path / f"pictures/depth/{number:03d}.png")
+        Image.fromarray(image).save(tmp_path / f"pictures/rgb/{place}/{number:03d}.png")
+        units = np.rint(depth * 1000).astype(np.uint16)
+        Image.fromarray(units).save(tmp_path / f"pictures/depth/{place}/{number:03d}.png")
     torch.manual_seed(0)
     model = ModelConfig.model_validate(tiny_training.CONTENT["model"])
     info = {"convention": Convention.of(RECIPES["corrected"]).model_dump()}
@@ -79,13 +84,16 @@ def test_it_trains_from_the_checkpoint_and_is_judged_before_and_after(checkout, 
     capsys.readouterr()
     assert main(["evaluate", "--profile", "mine", "--run", "tuned"]) == 0
     printed = capsys.readouterr().out
-    assert "| pictures | folder/nyu-standard | before (start.safetensors) | 2 | 0 |" in printed
-    assert "| pictures | folder/nyu-standard | fine-tuned | 2 | 0 |" in printed
+    assert "| pictures | folder/nyu-standard | before (start.safetensors) | 3 | 0 |" in printed
+    assert "| pictures | folder/nyu-standard | fine-tuned | 3 | 0 |" in printed
     table = pd.read_csv(folder / "evaluate/tuned.csv")
     assert (table["abs_rel_low"] <= table["abs_rel"]).all()
     judged = pd.read_csv(folder / "evaluate/tuned_0.csv")
     assert table["abs_rel"].iloc[1] == pytest.approx(judged["abs_rel"].mean())
-    assert not set(judged["frame"]) & {*info["train_frames"], *info["selection_frames"]}
+    assert set(judged["scene"]) == {"test_attic", "test_stairs"}
+    assert info["train_frames"] == [0, 1, 2, 3, 4, 5]  # the hall
+    assert info["selection_frames"] == [6, 7, 8]  # the last place by name that is no test
+    assert set(judged["frame"]) == {9, 10, 11}
     gains = pd.read_csv(folder / "evaluate/tuned_gains.csv").set_index("metric")
     difference = table["abs_rel"].iloc[1] - table["abs_rel"].iloc[0]
     assert gains.loc["abs_rel", "difference"] == pytest.approx(difference)
@@ -97,7 +105,7 @@ def test_it_trains_from_the_checkpoint_and_is_judged_before_and_after(checkout, 
     table = pd.read_csv(folder / "evaluate/tuned.csv")
     floors = ["constant depth", "mean depth map", "mean inverse depth map"]
     assert table["method"].tolist()[:3] == floors
-    assert len(pd.read_csv(folder / "evaluate/mean_depth_map_0.csv")) == 2
+    assert len(pd.read_csv(folder / "evaluate/mean_depth_map_0.csv")) == 3
 
 
 def test_training_begins_with_the_weights_that_it_starts_from(checkout):
@@ -125,7 +133,7 @@ def test_a_split_by_name_and_frames_of_two_sets_and_sizes(checkout):
     shutil.copytree(checkout / "pictures", checkout / "more")
     for path in (checkout / "more").rglob("*.png"):
         Image.open(path).resize((96, 72), Image.Resampling.NEAREST).save(path)
-    (checkout / "held_out.txt").write_text("000\n001\n")
+    (checkout / "held_out.txt").write_text("hall_000\nhall_001\n")
     first = {"set": "folder", "root": "$ZD_DATA/pictures", "split": "$ZD_DATA/held_out.txt"}
     second = {"set": "folder", "root": "$ZD_DATA/more", "size": [48, 64]}
     test = first | {"protocol": "nyu/standard"}
@@ -137,8 +145,8 @@ def test_a_split_by_name_and_frames_of_two_sets_and_sizes(checkout):
     assert used == set(range(2, 2 * COUNT))
     assert main(["evaluate", "--profile", "mine", "--run", "tuned"]) == 0
     assert pd.read_csv(checkout / "results/mine/evaluate/tuned_0.csv", dtype={"name": str})["name"].tolist() == [
-        "000",
-        "001",
+        "hall_000",
+        "hall_001",
     ]
 
 
@@ -153,10 +161,10 @@ def test_what_cannot_train_is_refused_in_one_line(checkout, capsys):
     assert "absent.safetensors: no such file" in refused(capsys, *out, "runs.tuned.start_from=absent.safetensors")
     assert "take the checkpoint of this very model" in refused(capsys, *out, "model.decoder_channels=8")
     assert "data.train: names no data set" in refused(capsys, *out, "data.train=[]")
-    Image.fromarray(np.zeros((40, 64, 3), np.uint8)).save(checkout / "pictures/rgb/005.png")
-    Image.fromarray(np.full((40, 64), 900, np.uint16)).save(checkout / "pictures/depth/005.png")
+    Image.fromarray(np.zeros((40, 64, 3), np.uint8)).save(checkout / "pictures/rgb/hall/005.png")
+    Image.fromarray(np.full((40, 64), 900, np.uint16)).save(checkout / "pictures/depth/hall/005.png")
     line = refused(capsys)
-    assert "005: (40, 64) pixels, the first frame has (48, 64): give the profile's data.train one size" in line
+    assert "hall_005: (40, 64) pixels, the first frame has (48, 64): give the profile's data.train one size" in line
 
 
 def test_what_cannot_be_judged_is_refused_in_one_line(checkout, capsys):
@@ -184,3 +192,4 @@ def test_the_shipped_profile_is_complete():
     profile = load_profile("own_pictures", ROOT)
     assert profile.data.train[0].split == profile.data.tests[0].split
     assert not profile.runs["tuned"].segments
+    assert (ROOT / profile.runs["tuned"].start_from).samefile(PACKAGED_FILE)
