@@ -61,7 +61,7 @@ def test_relative_depth_is_learnt_by_the_same_loop(folder, capsys):
 
     model = load_depth_model(checkpoints / "midas.safetensors")
     assert model.convention.kind == "relative"
-    assert model.info["options"] == {"gradient_weight": 0.5, "trim": 0.2}
+    assert model.info["options"] == {"gradient_weight": 0.5, "trim": 0.2, "farthest": {}}
     assert "seg_weight" not in model.info
     # The stored weights give what validation saw, on each selection frame as a picture.
     profile = relative_profile()
@@ -127,7 +127,7 @@ def test_the_profile_trains(folder, monkeypatch):
             "train": real.train.model_copy(update={"epochs": 1, "precision": "fp32"}),
         }
     )
-    result = train(small, "midas")
+    result = train(small, "stage_one")
     assert np.isfinite(result.steps["total"]).all()
     assert result.selection.metric == "abs_rel"
 
