@@ -40,7 +40,7 @@ WRITES = {
     "report": layout.report,
 }
 for step in layout.jobs:
-    READS[step] = [data_prepared, layout.weights]
+    READS[step] = [data_prepared, layout.begins_with(step)]
     WRITES[step] = layout.trained(step)
 
 for step in layout.steps:

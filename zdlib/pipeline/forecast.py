@@ -55,6 +55,7 @@ class Measured:
         available: bytes of the GPU's memory, or of the machine's.
         synthetic: whether the images were made up.
         problem: why there is no measurement; empty if there is one.
+        batches: steps of an epoch of the few frames that were measured with: more than one where a run fixes them.
     """
 
     step: float = math.nan
@@ -64,6 +65,7 @@ class Measured:
     available: int = 0
     synthetic: bool = False
     problem: str = ""
+    batches: int = 1
 
 
 # ------------------------------------------------------------------------------------------------------ what is left
@@ -133,7 +135,7 @@ def measure(profile: Profile, run: RunConfig) -> Measured:
         if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in str(error):
             raise
         return Measured(problem=_too_small(count))
-    return Measured(seconds[-1], item, validated, *_memory(device), synthetic)
+    return Measured(seconds[-1], item, validated, *_memory(device), synthetic, batches=len(setup.feed.order))
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -209,7 +211,7 @@ def hours(profile: Profile, run: RunConfig, measured: Measured) -> tuple[int, fl
     """
     config = profile.train
     frames, selection, _ = count_frames(profile, run.settings)
-    batches = math.ceil(frames / config.batch_size)
+    batches = max(math.ceil(frames / config.batch_size), measured.batches)
     loading = measured.item * config.batch_size
     step = max(measured.step, loading / config.workers) if config.workers else measured.step + loading
     validations = config.epochs * min(config.validations_per_epoch, batches)
@@ -231,7 +233,7 @@ def print_forecast(profile: Profile, left: Mapping[str, RunConfig]) -> None:
     measured: dict[tuple[str | bool, ...], Measured] = {}
     rows, total = [], 0.0
     for key, run in left.items():
-        kind = (run.method, run.segments, run.detach_features, run.freeze_encoder)
+        kind = (run.method, run.segments, run.detach_features, run.freeze_encoder, str(run.options))
         if kind not in measured:
             print(f"  measuring a training step like those of {key}: {size} …", flush=True)
             measured[kind] = measure_apart(profile, key)
@@ -240,7 +242,7 @@ def print_forecast(profile: Profile, left: Mapping[str, RunConfig]) -> None:
             rows.append(f"  {key:<20} {found.problem}")
             total = math.nan
             continue
-        steps, wanted = hours(profile, run, found)
+        steps, wanted = hours(profile_of(profile, key), run, found)
         total += wanted
         memory = f"{found.peak / GIBIBYTE:.1f} of {found.available / GIBIBYTE:.1f} GiB"
         rows.append(f"  {key:<20} {steps:>7} {found.step:>9.2f} {wanted:>9.2f}   {memory}")

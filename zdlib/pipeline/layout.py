@@ -16,7 +16,7 @@ from zdlib.errors import ZDError
 from zdlib.paths import RunPaths, repo_root
 from zdlib.pipeline.saved import saved
 from zdlib.pipeline.sources import watched_files
-from zdlib.pipeline.studies import STUDIES, notebook_of
+from zdlib.pipeline.studies import STUDIES, job_module, notebook_of
 from zdlib.source_closure import fingerprints, packages
 
 MAX_CHECKSUM_BYTES = 64 * 1024**2  # inputs up to this size count by content, larger ones by date
@@ -38,6 +38,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     JOB: ("data", "model", "train"),
     "09_control_study": ("data", "train", "study"),
     "11_photographs": ("data",),
+    "13_domains": ("data", "train", "study"),
 }
 
 
@@ -180,7 +181,15 @@ class Layout:
     @property
     def weights(self) -> list[str]:
         """The encoder's checkpoint file, if the profile names one."""
-        return [self._local(self.root / path) for path in watched_files(self.profile, weights=True)]
+        return self._weights_of(self.profile)
+
+    def begins_with(self, step: str) -> list[str]:
+        """The checkpoint file that a job of the study begins with, if its arm names one."""
+        alone = profile_of(self.profile, self.jobs[step])
+        return self._weights_of(alone.model_copy(update={"study": None}))  # not those of other arms
+
+    def _weights_of(self, profile: Profile) -> list[str]:
+        return [self._local(self.root / path) for path in watched_files(profile, weights=True)]
 
     @property
     def benchmark(self) -> list[str]:
@@ -266,7 +275,8 @@ class Layout:
         if step not in self.steps:
             raise ZDError(f"{step}: no such step: choose one of {', '.join(self.steps)}")
         if step in self.jobs:
-            return self.root / ("zdlib/paper/study_job.py" if step in self.studied else "zdlib/train/run.py")
+            module = f"paper/{job_module(self.profile.name)}" if step in self.studied else "train/run"
+            return self.root / f"zdlib/{module}.py"
         return self.root / ("zdlib/paper/report.py" if step == "report" else f"notebooks/{step}.ipynb")
 
     def find_steps(self, name: str) -> list[str]:

@@ -89,6 +89,12 @@ def needed_files(profile: Profile) -> list[Needed]:
     if profile.model.encoder_weights not in NO_FILE:
         weights = profile.model.encoder_weights
         needed.append(Needed("MiDaS checkpoint", "model.encoder_weights", weights, MIDAS_PAGE, kind="weights"))
+    arms = {} if profile.study is None else profile.study.arms
+    began_with = {arm.model.get("encoder_weights", "none"): key for key, arm in reversed(arms.items())}
+    for weights, key in began_with.items():
+        if weights not in NO_FILE:
+            where, source = f"study.arms.{key}.model.encoder_weights", "the training that writes them"
+            needed.append(Needed("weights that arms begin with", where, weights, source, kind="weights"))
     for name, run in profile.runs.items():
         if run.start_from is not None:
             what, source = "weights to start from", "the training that writes them"

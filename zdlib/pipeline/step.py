@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 
 from zdlib.errors import ZDError
@@ -19,6 +20,7 @@ from zdlib.files import read_json, write_json
 from zdlib.pipeline import provenance
 from zdlib.pipeline.guard import guarded
 from zdlib.pipeline.layout import STATE, Layout, duration, rule_of
+from zdlib.pipeline.studies import job_module
 
 BEGUN, FAILED, INTERRUPTED = "was begun and did not end", "failed last time", "was interrupted last time"
 
@@ -144,9 +146,8 @@ def _compute(layout: Layout, step: str) -> None:
 
 def _train(layout: Layout, step: str) -> None:
     if step in layout.studied:
-        from zdlib.paper.study_job import run_job
-
-        run_job(layout.profile, layout.jobs[step], layout.paths)
+        jobs = import_module(f"zdlib.paper.{job_module(layout.profile.name)}")
+        jobs.run_job(layout.profile, layout.jobs[step], layout.paths)
     else:
         from zdlib.train.run import train
 

@@ -13,9 +13,18 @@ STUDIES: Mapping[str, str] = MappingProxyType(
     {
         "09_control_study": "study",
         "11_photographs": "photographs",
+        "13_domains": "domains",
     }
 )
 GRID = "09_control_study"  # of a profile with a grid of trainings (`study`) that no line above names
+# Profiles of grids whose jobs are scored by another module than the control study's, which has a `run_job` like it.
+JOB_MODULES: Mapping[str, str] = MappingProxyType(
+    {
+        "domains": "domain_job",
+        "paper_domains": "domain_job",
+    }
+)
+STUDY_JOB = "study_job"
 
 
 def notebook_of(profile: str, has_grid: bool) -> str | None:
@@ -26,4 +35,9 @@ def notebook_of(profile: str, has_grid: bool) -> str | None:
         has_grid: whether it has a `study` section.
     """
     named = next((notebook for notebook, name in STUDIES.items() if name == profile), None)
-    return named or (GRID if has_grid else None)
+    return named or (GRID if has_grid and profile not in JOB_MODULES else None)
+
+
+def job_module(profile: str) -> str:
+    """The module of `zdlib.paper` whose `run_job` trains and scores a profile's jobs."""
+    return JOB_MODULES.get(profile, STUDY_JOB)
