@@ -19,7 +19,7 @@ from zdlib.models.zoe.depth_model import ZoeDepthModel
 from zdlib.models.zoe.transformers_keys import from_transformers, to_transformers
 
 TINY = Architecture(encoder="beit_test_patch16_64", input_size=(NATIVE, NATIVE), decoder_channels=16)
-FILE = f"/{HUB['zoe_beit_l']}/resolve/main/model.safetensors"
+FILE = f"/{HUB['zoe_beit_l'][0].repository}/resolve/main/model.safetensors"
 
 
 @pytest.fixture(scope="module")

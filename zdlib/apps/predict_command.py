@@ -33,8 +33,9 @@ def add_parser(commands: Commands) -> None:
     )
     predict.add_argument(
         "--model",
-        help="zoe_light, meter_nyu, meter_kitti, zoe_beit_l, zoe_k_beit_l, zoe_nk_beit_l: fetched once if need be; or, "
-        "with --weights, any name that `zdlib info` lists",
+        help="zoe_light, meter_nyu, meter_kitti, zoe_beit_l, zoe_k_beit_l, zoe_nk_beit_l, depth_anything_v2_s and its "
+        "like, or the hub's name of such a repository: fetched once if need be; or, with --weights, any name that "
+        "`zdlib info` lists",
     )
     predict.add_argument("--weights", help="a checkpoint: ours, an official one (.pt), or transformers'")
     predict.add_argument("-o", "--out", type=Path, default=Path("depth"), help="folder to write to (default depth)")
@@ -110,7 +111,8 @@ def _run(options: argparse.Namespace) -> None:
 
     paths = picture_files(options.images)
     outputs = {path: output_files(options.out, path, options.points) for path in paths}
-    plan_outputs([(path, outputs[path]) for path in paths], [Path(options.weights)] if options.weights else [])
+    weights = [Path(options.weights)] if options.weights else []
+    plan_outputs([(path, outputs[path]) for path in paths], weights)
     if options.points:
         require_trimesh()
     if any(map(is_video, paths)):
@@ -119,10 +121,11 @@ def _run(options: argparse.Namespace) -> None:
     if model.convention.kind == "relative":
         if options.points or any(map(is_video, paths)):
             raise ZDError(
-                f"{options.weights}: gives relative depth, not metres: no points and no videos are made of it"
+                f"{options.weights or options.model}: gives relative depth, not metres: no points and no videos are "
+                "made of it"
             )
         outputs = {path: output_files(options.out, path, False, INVERSE) for path in paths}
-        plan_outputs([(path, outputs[path]) for path in paths], [Path(options.weights)])
+        plan_outputs([(path, outputs[path]) for path in paths], weights)
     wanted = _wanted(options, model)
     for path in tqdm(paths, unit="picture", disable=len(paths) == 1):  # one at a time: a folder needs no more memory
         line = (_predict_video if is_video(path) else _predict_picture)(model, path, outputs[path], wanted, options)

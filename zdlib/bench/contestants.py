@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zdlib.bench.cases import SAVINGS, STOCK_ALLOCATOR, Case
+from zdlib.bench.depth_anything import forward_pass, is_depth_anything
 from zdlib.bench.reference import PlainZoeDepth, Stage, plain_loss
 from zdlib.config import RunConfig, TrainConfig
 from zdlib.models.checkpoints import load_checkpoint, read_safetensors
@@ -61,6 +62,8 @@ def images(case: Case) -> Tensor:
 # --------------------------------------------------------------------------------------------------------- inference
 def _inference(case: Case, contestant: str, weights: Path) -> Work:
     x = images(case)
+    if is_depth_anything(case):
+        return _depth_of(forward_pass(case, contestant, weights, x))
     if contestant == "transformers":
         theirs = beit_large(case.size)
         into_transformers(theirs, read_safetensors(weights)[0])

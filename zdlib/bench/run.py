@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from zdlib.bench import depth_anything
 from zdlib.bench.cases import Case
 from zdlib.bench.processes import Run, contestant
 from zdlib.errors import ZDError
@@ -129,6 +130,8 @@ def _seconds(call: Callable[[], object]) -> float:
 
 def _write_weights(case: Case, path: Path) -> int:
     """Random weights of the case's model; returns its multiply–adds."""
+    if depth_anything.is_depth_anything(case):
+        return depth_anything.write_weights(case, path, enliven)
     torch.manual_seed(0)
     model = create_model(
         case.model, segmentation=case.work == "training", input_size=case.size, keep_aspect_ratio=False

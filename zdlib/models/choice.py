@@ -24,7 +24,8 @@ def chosen_model(
     """The depth model of a name, of a checkpoint, or of neither: then `zoe_light`, which comes with the library.
 
     Args:
-        name: `zoe_light`, `meter_nyu`, `meter_kitti`, or one of `list_models()`.
+        name: `zoe_light`, `meter_nyu`, `meter_kitti`, one of `list_models()`, or the hub's name of the repository that
+            holds its weights (`depth-anything/Depth-Anything-V2-Small`).
         weights: a checkpoint: ours, an official one, or transformers'; None takes the packaged file, or fetches the
             released one.
         device: where to predict.
@@ -33,7 +34,7 @@ def chosen_model(
     Raises:
         ZDError: no such network; its weights cannot be had, or are another's; the device cannot be used.
     """
-    from zdlib.models.hub import HUB, hub_file
+    from zdlib.models.hub import hub_file, on_hub
     from zdlib.models.released import METER, released_meter
 
     if name in METER:
@@ -45,11 +46,11 @@ def chosen_model(
                 "better and slower ones: --model zoe_nk_beit_l, zoe_beit_l"
             )
         return load_depth_model(weights or PACKAGED_FILE, None, device)
-    if weights is None:
-        if name in HUB:
-            weights = hub_file(name, say)
-        elif name in list_models():
+    if name is not None and (released := on_hub(name)) is not None:
+        name, releases = released
+        weights = weights or hub_file(name, releases, say)
+    elif weights is None:
+        if name in list_models():
             raise ZDError(f"{name}: its weights cannot be fetched by name: name a checkpoint with --weights")
-        else:
-            raise ZDError(f"{name}: no such model: choose one of {', '.join([PACKAGED, *METER, *list_models()])}")
+        raise ZDError(f"{name}: no such model: choose one of {', '.join([PACKAGED, *METER, *list_models()])}")
     return load_depth_model(weights, name, device)

@@ -6,11 +6,14 @@ at n / 37, the authors at (n + 0.1) / 37. Attention's one product is three tenso
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
+import timm
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zdlib.errors import ZDError
+from zdlib.models.depth_anything.architecture import DepthAnythingConfig
 from zdlib.models.depth_anything.network import DepthAnything
 from zdlib.models.depth_anything.official_keys import with_mask_token
 
@@ -99,6 +102,44 @@ def to_transformers(model: DepthAnything) -> dict[str, Tensor]:
         for key, names in transformers_keys(model).items()
         for name, part in zip(names, state[key].chunk(len(names)), strict=True)
     }
+
+
+def reference_network(config: DepthAnythingConfig) -> nn.Module:
+    """A network of relative depth as transformers builds it, with random weights, in evaluation mode.
+
+    Raises:
+        ZDError: transformers is not installed, or has no such network.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise ZDError("transformers is not installed: pip install transformers") from error
+    if config.taps is None or config.channels is None or config.class_token or config.max_depth is not None:
+        raise ZDError(f"{config.encoder}: transformers has no such Depth Anything: take a V1 or V2 of relative depth")
+    vit: Any = timm.create_model(config.encoder, num_classes=0)
+    backbone = transformers.Dinov2Config(  # type: ignore[call-arg]  # `out_indices` is taken, and not declared
+        hidden_size=vit.embed_dim, num_hidden_layers=len(vit.blocks), num_attention_heads=vit.blocks[0].attn.num_heads,
+        image_size=vit.patch_embed.img_size[0], patch_size=vit.patch_embed.patch_size[0],
+        out_indices=[tap + 1 for tap in config.taps], reshape_hidden_states=False, apply_layernorm=True,
+    )  # fmt: skip
+    described = transformers.DepthAnythingConfig(
+        backbone_config=backbone, reassemble_hidden_size=vit.embed_dim, neck_hidden_sizes=list(config.channels),
+        fusion_hidden_size=config.decoder_channels,
+    )  # fmt: skip
+    return transformers.DepthAnythingForDepthEstimation(described).eval()
+
+
+def into_transformers(theirs: nn.Module, model: DepthAnything) -> None:
+    """Fill a network of transformers with the weights of ours.
+
+    Raises:
+        ZDError: it is another network.
+    """
+    tensors = to_transformers(model)
+    missing = [key for key in theirs.state_dict() if _as_in_files(key) not in tensors]
+    if missing:
+        raise ZDError(f"{model.config.encoder}: has no {missing[0]} for transformers' network: build the same one")
+    theirs.load_state_dict({key: tensors[_as_in_files(key)] for key in theirs.state_dict()})
 
 
 def is_transformers(keys: Mapping[str, Tensor]) -> bool:
