@@ -155,14 +155,14 @@ def verdict(row: Mapping[str, Any], bound: Mapping[str, Any] | None) -> str:
 def accuracies(kinds: pd.DataFrame, epochs: Sequence[int]) -> pd.DataFrame:
     """Accuracy of each input after some epochs, and what it gains on the picture alone after the last; ± over seeds."""
     wide = kinds[kinds["seed"] > 0].pivot(index=["input", "seed"], columns="epoch", values="accuracy")
-    reference = wide.loc["RGB", epochs[-1]]
+    reference = wide.loc["RGB"][epochs[-1]]
     rows = []
     for name in dict.fromkeys(kinds.loc[kinds["seed"] > 0, "input"]):
         row: dict[str, Any] = {"input": name, "seeds": len(wide.loc[name])}
         for epoch in epochs:
-            row |= _interval(f"after {epoch} epochs", wide.loc[name, epoch].to_numpy())
+            row |= _interval(f"after {epoch} epochs", wide.loc[name][epoch].to_numpy())
         if name != "RGB":
-            row |= _interval("gain on RGB", (wide.loc[name, epochs[-1]] - reference).to_numpy())
+            row |= _interval("gain on RGB", (wide.loc[name][epochs[-1]] - reference).to_numpy())
         rows.append(row)
     floor = kinds[kinds["seed"] == 0].iloc[0]
     rows.append({"input": floor["input"], f"after {epochs[-1]} epochs": float(floor["accuracy"])})
