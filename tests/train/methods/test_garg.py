@@ -140,7 +140,7 @@ def test_the_snippet_stays_where_it_is():
     [
         ({"level_epochs": [3, 3]}, r"add up to 6, train.epochs is 12: make them equal"),
         ({"derivative": "rough"}, r"options.derivative: .*: garg has level_epochs"),
-        ({"encoder": "resnet18"}, r"model.encoder 'resnet18': garg has garg, garg_resnet50_half, garg_snippet"),
+        ({"encoder": "resnet18"}, r"'resnet18': garg has garg, garg_resnet50_half, garg_light, garg_snippet"),
     ],
 )
 def test_wrong_options_are_named(options, message):
@@ -168,3 +168,58 @@ def test_a_checkpoint_predicts_what_validation_saw(tmp_path):
     again = method().network(torch.device("cpu"))
     chosen.start_from(again, tmp_path / "weights.safetensors")
     assert torch.equal(again.c7.bias, network.c7.bias)
+
+
+def test_a_short_level_s_rate_falls_as_far_as_a_hundred_epochs():
+    chosen = method(epochs=15, level_epochs=[5, 0, 6], augmented_epochs=4, reduction="mean", stretch=True)
+    article = method(epochs=100, level_epochs=[100], reduction="mean")
+    assert chosen.rate(1) == chosen.rate(6) == 1
+    assert chosen.rate(5) == article.rate(81)  # the last of five
+    assert chosen.rate(15) == article.rate(91)  # the last of ten, augmented ones among them
+    assert article.rate(91) < 0.03
+
+
+def test_told_the_disparity_the_loss_is_its_error_in_pixels_of_the_level():
+    chosen = method(objective="supervised", smoothness_weight=0.0, reduction="mean")
+    feed, network = ready(chosen)
+    feed.items.set_epoch(3)
+    batch = default_collate([feed.items[i] for i in range(2)])
+    true = batch["disparity"]
+    assert (true > 0).float().mean() > 0.5
+    losses = chosen.losses(network, batch)
+    width = chosen._sizes[1][1]
+    assert set(losses) == {"total", "disparity", "smoothness"}
+    assert losses["total"].item() == pytest.approx(float(true[true > 0].mean()) * width, rel=0.15)  # it predicts 0
+    losses["total"].backward()
+    assert network.c7.weight.grad.any()
+
+
+def test_told_or_augmented_but_not_both():
+    with pytest.raises(ZDError, match="no true disparity"):
+        method(objective="supervised", augmented_throughout=True)
+
+
+def test_every_epoch_is_augmented_if_it_shall():
+    feed, _ = ready(method(augmented_throughout=True))
+    plain, _ = ready(method())
+    assert not torch.equal(feed.items[0]["image"], plain.items[0]["image"])
+
+
+def test_only_the_light_network_begins_with_weights():
+    model = ModelConfig(encoder="garg", encoder_weights="packaged", input_size=SIZE)
+    train = TrainConfig(epochs=12, batch_size=4)
+    options = {"level_epochs": [2, 2, 2, 2, 2, 2]}
+    with pytest.raises(ZDError, match="only garg_light"):
+        Garg(model, train, RunConfig(title="pairs", method="garg", options=options))
+
+
+def test_the_light_network_begins_with_packaged_weights_and_zero_disparity():
+    model = ModelConfig(encoder="garg_light", encoder_weights="packaged", input_size=SIZE)
+    options = {"level_epochs": [2, 2, 2, 2, 2, 2]}
+    chosen = Garg(model, TrainConfig(epochs=12), RunConfig(title="pairs", method="garg", options=options))
+    _, network = ready(chosen)
+    first = network.stem.model.conv_stem.weight.clone()
+    _, again = ready(method(encoder="garg_light", width=1.0))
+    assert not torch.equal(first, again.stem.model.conv_stem.weight)  # drawn
+    assert all(not output.any() for output in network(torch.rand(1, 3, *SIZE), level=5))
+    assert chosen._sizes == [(2, 5), (4, 10), (8, 20), (16, 40), (32, 80), (64, 160)]

@@ -19,13 +19,18 @@ doubled.
 
 from typing import Any, cast
 
+import timm
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from timm.models.resnet import Bottleneck, ResNet
 from torch import Tensor, nn
 
+from zdlib.errors import ZDError
+from zdlib.models.encoders.timm import packaged_weights
 from zdlib.models.garg.architecture import LEVELS, GargArchitecture
+
+LIGHT = "tf_efficientnet_lite0"
 
 Disparity = Float[Tensor, "b 1 _ _"]
 
@@ -107,6 +112,47 @@ class HalfResNet(nn.Module):
         return fine, middle, net.layer4(middle)
 
 
+class LightStem(nn.Module):
+    """EfficientNet-lite0, features at 1/8, 1/16 and 1/32: the encoder of this project's other light networks.
+
+    Ours, so that what stereo teaches can be compared with what depth teaches at equal encoder and first weights.
+    """
+
+    def __init__(self, config: GargArchitecture):
+        super().__init__()
+        if config.width != 1:
+            raise ZDError(f"width {config.width}: garg_light has one width: leave it out")
+        model: Any = timm.create_model(LIGHT, features_only=True, out_indices=(2, 3, 4))
+        self.model, self.channels = model, tuple(model.feature_info.channels())
+
+    def train(self, mode: bool = True) -> "LightStem":
+        """As every module's, but for the normalisation: its statistics stay the first weights'.
+
+        Batches are small and rates high; statistics that lag behind the weights predict depths that are off by twice.
+        """
+        super().train(mode)
+        for module in self.model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def forward(self, x: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Fine to coarse."""
+        fine, middle, coarse = self.model(2 * x)  # its weights want [-1, 1]
+        return fine, middle, coarse
+
+    def use_packaged_weights(self) -> None:
+        """ImageNet's, from a pip package."""
+        self.model.load_state_dict(packaged_weights(LIGHT, self.model.state_dict()))
+
+
+STEMS: dict[str, type[Stem | HalfResNet | LightStem]] = {
+    "article": Stem,
+    "resnet50_half": HalfResNet,
+    "light": LightStem,
+}
+
+
 class GargNet(nn.Module):
     """See the module.
 
@@ -125,12 +171,12 @@ class GargNet(nn.Module):
     def __init__(self, config: GargArchitecture):
         super().__init__()
         self.config = config
-        self.stem = HalfResNet(config) if config.variant == "resnet50_half" else Stem(config)
+        self.stem = STEMS[config.variant](config)
         fine, middle, coarse = self.stem.channels
         self.c7 = nn.Conv2d(coarse, 1, 1)
         self.skips = nn.ModuleList([nn.Conv2d(middle, 1, 1), nn.Conv2d(fine, 1, 1)])
         # The authors' later layers are fixed; the article's learn.
-        self.doublings = nn.ModuleList([Doubling(learnt=config.variant == "article") for _ in range(3)])
+        self.doublings = nn.ModuleList([Doubling(learnt=config.variant != "resnet50_half") for _ in range(3)])
         self.register_buffer("metres", torch.zeros(()))
         self.register_buffer("level", torch.tensor(len(LEVELS) - 1))
         for module in (self.c7, *self.skips):

@@ -211,8 +211,7 @@ class SGDEM(nn.Module):
         self.depth = Decoder(sizes, 1, SCALES)
         self.segmentation = Decoder(sizes, config.classes, 1) if config.classes else None
         self.pose = PoseNet(config)
-        for head in self.depth.heads:
-            nn.init.constant_(cast(Tensor, head.bias), FIRST_BIAS)
+        self.begin_at(FIRST_BIAS)
         mean, deviation = NORMALISATION[config.normalisation]
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
@@ -244,6 +243,11 @@ class SGDEM(nn.Module):
         if segmented and self.segmentation is not None:
             logits = self.segmentation(*self._scaled(x, maps, later, self.config.gradient_scales[1]))[0]
         return Outputs(disparities, logits)
+
+    def begin_at(self, bias: float) -> None:
+        """Set the bias of the depth heads, before their sigmoid."""
+        for head in self.depth.heads:
+            nn.init.constant_(cast(Tensor, head.bias), bias)
 
     def motion(
         self, earlier: Float[Tensor, "b 3 h w"], later: Float[Tensor, "b 3 h w"]

@@ -14,7 +14,10 @@ size: no depth is looked at, but where it is known, its errors are logged.
   diverges at L10); or `mean`.
 * `derivative`: `exact` autograd; `linearised`, the article's Taylor expansion, about the present disparity or, with
   `about: coarser`, about the enlarged one of the level before; `authors`, the rule of their layer.
-* `objective`: `article`, or `tv_l1`, that of the authors' later variant.
+* `objective`: `article`; `tv_l1`, that of the authors' later variant; or `supervised`, the mean difference to the true
+  disparity at the level's resolution, with the article's smoothness: what the same network learns when it is told.
+* `augmented_throughout`: augment every epoch, not `augmented_epochs` at the end alone.
+* `stretch`: of a level of fewer epochs than the article's hundred, let the rate fall as if they were a hundred.
 * `width`: share of the article's channels.
 """
 
@@ -41,8 +44,8 @@ from zdlib.models.depth_model import Convention
 from zdlib.models.garg.architecture import LEVELS, VARIANTS, GargArchitecture
 from zdlib.models.garg.checkpoints import load_checkpoint, save_checkpoint
 from zdlib.models.garg.depth_model import FARTHEST, GargDepthModel
+from zdlib.models.garg.network import LightStem, enlarge, level_sizes, network_of
 from zdlib.models.garg.network import Network as GargNetwork
-from zdlib.models.garg.network import enlarge, level_sizes, network_of
 from zdlib.train.method import Batch, Feed, Items, Network, Selection, Watch, check_options
 from zdlib.train.sequences.pairs import PairSet, pair_reader
 from zdlib.train.split import RunFrames
@@ -51,6 +54,7 @@ from zdlib.train.training_set import Batches
 
 ALPHA = 5e-4  # of the schedule
 MOMENTUM = 0.9
+ARTICLES_EPOCHS = 100
 LATER_SCALE = 0.004 * 255  # of the later variant's images
 
 
@@ -65,7 +69,9 @@ class Options(Frozen):
     reduction: Literal["sum", "mean"] = "sum"
     derivative: Derivative = "exact"
     about: Literal["present", "coarser"] = "present"
-    objective: Literal["article", "tv_l1"] = "article"
+    objective: Literal["article", "tv_l1", "supervised"] = "article"
+    augmented_throughout: bool = False
+    stretch: bool = False
     smoothness_weight: float = Field(default=0.01, ge=0)
     width: float = Field(default=1.0, gt=0, le=1)
     farthest: float = Field(default=FARTHEST, gt=0)  # metres, of predictions
@@ -86,14 +92,27 @@ class Garg:
             )
         if model.encoder not in VARIANTS:
             raise ZDError(f"model.encoder {model.encoder!r}: garg has {', '.join(VARIANTS)}: choose one of them")
+        if model.encoder_weights not in ("none", "packaged") or (
+            model.encoder_weights == "packaged" and VARIANTS[model.encoder] != "light"
+        ):
+            raise ZDError(
+                f"model.encoder_weights {model.encoder_weights!r}: {model.encoder} begins with none; only garg_light "
+                "has packaged ones"
+            )
+        if self._options.objective == "supervised" and self._augments:
+            raise ZDError("runs: options: objective supervised: augmented pairs have no true disparity: leave that out")
         if processes() > 1:
             raise ZDError("garg: levels that are not reached yet have no gradients: train it in one process")
-        self._train, self._run = train, run
+        self._model, self._train, self._run = model, train, run
         self._config = GargArchitecture(
             variant=VARIANTS[model.encoder], input_size=model.input_size, width=self._options.width
         )
         self._sizes = level_sizes(self._config)
         self._metres = 0.0  # of the pairs, which `feed` opens
+
+    @property
+    def _augments(self) -> bool:
+        return self._options.augmented_throughout or self._options.augmented_epochs > 0
 
     def feed(self, frames: RunFrames, order: torch.Generator) -> Feed:
         """Pairs; the epoch decides the level, and whether they are augmented."""
@@ -103,8 +122,9 @@ class Garg:
             frames.roles.train,
             self._config.input_size,
             self._run.seed,
-            augmented=lambda epoch: epoch > plain,
+            augmented=lambda epoch: self._options.augmented_throughout or epoch > plain,
             extra=lambda epoch: {"level": self.level(epoch)[0]},
+            truth=self._options.objective == "supervised",
         )
         self._metres = items.metres
         return Feed(items, Batches(len(items), self._train.batch_size, order, 0, 1))
@@ -116,6 +136,8 @@ class Garg:
     def network(self, device: torch.device) -> GargNetwork:
         """Seeded weights, disparity 0 everywhere; it knows its pairs' cameras."""
         network = network_of(self._config)
+        if isinstance(network.stem, LightStem) and self._model.encoder_weights == "packaged":
+            network.stem.use_packaged_weights()
         network.metres.fill_(self._metres)
         network.to(device)
         if self._config.variant != "snippet":  # of which nothing reaches the output, for it is zero
@@ -163,6 +185,11 @@ class Garg:
         level's number of pixels.
         """
         level, number = self.level(epoch)
+        if self._options.stretch:
+            count = self._options.level_epochs[level]
+            if not any(self._options.level_epochs[level + 1 :]):
+                count += self._options.augmented_epochs
+            number = round(1 + (number - 1) * ARTICLES_EPOCHS / count)
         decay = (1 + ALPHA * number) ** -(number - 1)
         if self._options.reduction == "mean":
             return decay
@@ -174,12 +201,27 @@ class Garg:
         level = int(batch["level"][0])
         disparities = [output.float() for output in network(batch["image"], level=level)]
         size = disparities[-1].shape[2:]
+        if self._options.objective == "supervised":
+            return self._supervised(disparities[-1], batch["disparity"])
         left, right = (F.interpolate(batch[key], size, mode="area") for key in ("image", "source"))
         error, smoothness = (values.mean() for values in self._terms(disparities, left, right))
         total = error + self._options.smoothness_weight * smoothness
         if self._options.reduction == "sum":
             total = total * (size[0] * size[1])
         return {"total": total, "photometric": error, "smoothness": smoothness}
+
+    def _supervised(self, disparity: Tensor, true: Float[Tensor, "b 1 h w"]) -> dict[str, Tensor]:
+        """`total`, and its parts: mean absolute error of the disparity, pixels of the level; and smoothness."""
+        size = disparity.shape[2:]
+        known = F.interpolate((true > 0).to(true.dtype), size, mode="area")
+        target = F.interpolate(true, size, mode="area") / known.clamp(min=1e-6) * size[1]
+        valid = known > 0.5
+        error = (disparity - target).abs()[valid].mean()
+        smoothness = (quadratic_smoothness(disparity) / (size[0] * size[1])).mean()
+        total = error + self._options.smoothness_weight * smoothness
+        if self._options.reduction == "sum":
+            total = total * (size[0] * size[1])
+        return {"total": total, "disparity": error, "smoothness": smoothness}
 
     def _terms(
         self, disparities: Sequence[Tensor], left: Float[Tensor, "b 3 h w"], right: Float[Tensor, "b 3 h w"]

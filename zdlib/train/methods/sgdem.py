@@ -47,7 +47,7 @@ from zdlib.models.depth_model import Convention
 from zdlib.models.sgdem.architecture import Attention, SGDEMArchitecture
 from zdlib.models.sgdem.checkpoints import load_checkpoint, save_checkpoint
 from zdlib.models.sgdem.depth_model import SGDEMDepthModel
-from zdlib.models.sgdem.network import SGDEM
+from zdlib.models.sgdem.network import FIRST_BIAS, SGDEM
 from zdlib.models.sgdem.training import Masking, PatchTeaching, VideoTraining, evaluating
 from zdlib.train.method import Batch, Feed, Items, Network, Selection, Watch, check_options
 from zdlib.train.sequences.clips import ClipSet, places
@@ -98,6 +98,8 @@ class Options(Frozen):
         nearest, farthest: depths of the sigmoid's ends.
         pose_encoder: a timm network, or `cnn`; None = as the encoder.
         decoder_channels: of the five levels, coarse to fine.
+        first_bias: of the depth heads, before their sigmoid. The authors' 5 begins with everything near, where the
+            sigmoid hardly has a slope; a short training needs a value from which near and far are both reached.
     """
 
     variant: Variant = "corrected"
@@ -123,6 +125,7 @@ class Options(Frozen):
     farthest: float = Field(default=100.0, gt=0)
     pose_encoder: str | None = None
     decoder_channels: tuple[int, int, int, int, int] = (256, 128, 64, 32, 16)
+    first_bias: float = FIRST_BIAS
 
     def value(self, name: str) -> Any:
         """A field, or the variant's value of it."""
@@ -175,6 +178,7 @@ class Video:
         options = self._options
         network = SGDEM(self._architecture(), self._model.encoder_weights).to(device)
         prepare_network(network, _all_outputs)
+        network.begin_at(options.first_bias)
         teaching = None
         if options.patch_weight:
             first = round(options.patch_from * self._train.epochs)
@@ -295,7 +299,7 @@ class Video:
             row = {"reprojection": error.mean().item()}
             clip = items.clip(position)
             if clip.poses is not None:
-                row |= _pose_errors(out["poses"], clip.poses)
+                row |= pose_errors(out["poses"], clip.poses)
             if out["logits"] is not None:
                 _count(counts, out["logits"].argmax(1), batch["labels"])
             if clip.depth is not None:
@@ -330,7 +334,7 @@ class Video:
         save_checkpoint(path, network.network, info)
 
 
-def _pose_errors(poses: list[Tensor], true: Float[np.ndarray, "3 4 4"]) -> dict[str, float]:
+def pose_errors(poses: list[Tensor], true: Float[np.ndarray, "3 4 4"]) -> dict[str, float]:
     """Degrees between true and found turns, and between true and found directions of motion; means of both neighbours.
 
     A direction is not compared where the camera moves less than a centimetre.

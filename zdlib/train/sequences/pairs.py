@@ -80,7 +80,8 @@ class PairSet(Dataset[dict[str, Any]]):
     """Pairs of a reader at one size.
 
     An item holds `image` (the left picture) and `source` (the right one), float32 (3, H, W) in [0, 1]; `index`, the
-    frame's number; and what `extra` gives for the epoch. Random numbers depend on seed, epoch and frame alone.
+    frame's number; with `truth`, `disparity` (1, H, W) of the left picture in widths, 0 where it is not known; and what
+    `extra` gives for the epoch. Random numbers depend on seed, epoch and frame alone.
 
     Args:
         reader: where pairs come from.
@@ -89,6 +90,7 @@ class PairSet(Dataset[dict[str, Any]]):
         seed: of the augmentation.
         augmented: whether an epoch's pairs are augmented.
         extra: tensors or numbers that every item of an epoch has.
+        truth: give the true disparity too, for supervised training; of pairs that are not augmented.
 
     Attributes:
         metres: f·B / width of the pairs, their mean: a disparity of so many widths is `metres` divided by it.
@@ -105,9 +107,10 @@ class PairSet(Dataset[dict[str, Any]]):
         seed: int,
         augmented: Callable[[int], bool] = lambda epoch: False,
         extra: Callable[[int], dict[str, Any]] = lambda epoch: {},
+        truth: bool = False,
     ):
         self._reader, self.indices, self._size, self._seed = reader, indices, size, seed
-        self._augmented, self._extra = augmented, extra
+        self._augmented, self._extra, self._truth = augmented, extra, truth
         self.epoch = 1
         self._held: list[UInt8[Tensor, "2 3 h w"]] = []
         metres = []
@@ -137,11 +140,20 @@ class PairSet(Dataset[dict[str, Any]]):
         if self._augmented(self.epoch):
             drawn = PairAugmentation.draw(np.random.default_rng([self._seed, self.epoch, number]))
             left, right = drawn.apply(left, right)
-        return {"image": left, "source": right, "index": number, **self._extra(self.epoch)}
+        item = {"image": left, "source": right, "index": number, **self._extra(self.epoch)}
+        return item | ({"disparity": self._true_disparity(number)} if self._truth else {})
 
     def pair(self, position: int) -> StereoPair:
         """The pair at `position`, at its own size and with what is known of it: for evaluation."""
         return self._reader.pair(int(self.indices[position]))
+
+    def _true_disparity(self, number: int) -> Float32[Tensor, "1 h w"]:
+        """Nearest values: a mean over a depth edge is nobody's disparity."""
+        pair = self._reader.pair(number)
+        if pair.disparity is None:
+            raise ZDError(f"{pair.name}: has no depth to be supervised by: name a data set that has it")
+        widths = torch.from_numpy(pair.disparity / pair.disparity.shape[1])[None, None]
+        return F.interpolate(widths, self._size, mode="nearest")[0]
 
     def _resized(self, pair: StereoPair) -> UInt8[Tensor, "2 3 h w"]:
         both = torch.from_numpy(np.stack([pair.left, pair.right])).permute(0, 3, 1, 2)

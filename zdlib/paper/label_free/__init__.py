@@ -1,0 +1,1 @@
+"""Depth without depth labels: the trainings of profiles `stereo` and `video`, their scores, and what notebooks show."""

@@ -1,0 +1,142 @@
+"""What networks without depth labels are judged on: Streets-K's test clips with all that the renderer knows, and more.
+
+Frames come from the stores in git (`data/streets`, `data/rooms`), so that a judgement needs no written layout.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from zdlib.config import load_profile
+from zdlib.data.registry import open_entry
+from zdlib.data.sample import Sample
+from zdlib.data.splits import has_scenes, split_frames
+from zdlib.data.streets.store import Store, open_store
+from zdlib.evaluate.by_profile import BLOCK
+from zdlib.metrics import protocols
+from zdlib.metrics.depth import depth_metrics
+from zdlib.metrics.protocols import Protocol
+from zdlib.paths import resolve
+
+STREETS_K, STREETS_V = "data/streets/streets_k.h5", "data/streets/streets_v.h5"
+DENSE, EIGEN = "streets/dense", "streets/eigen"
+FARTHEST = 80.0  # metres
+METRICS = ("abs_rel", "delta1", "rmse")
+SCALES = {"as predicted": "none", "median-scaled": "median"}
+
+
+@dataclass(frozen=True)
+class StreetFrame:
+    """A frame of Streets-K as the renderer knows it.
+
+    Attributes:
+        number: of the frame among those of its part.
+        sample: picture, exact depth, labels, intrinsics; the scene is the clip.
+        right: the second camera's picture.
+        occluded: not seen by the right camera.
+        moving: belongs to something that moves.
+        disparity: of the left camera, pixels; 0 where there is no depth.
+    """
+
+    number: int
+    sample: Sample
+    right: UInt8[np.ndarray, "h w 3"]
+    occluded: Bool[np.ndarray, "h w"]
+    moving: Bool[np.ndarray, "h w"]
+    disparity: Float32[np.ndarray, "h w"]
+
+
+def street_store() -> Store:
+    """Streets-K, of which git has the file."""
+    return open_store(resolve(STREETS_K))
+
+
+def street_frames(part: str = "test", store: Store | None = None) -> Iterator[StreetFrame]:
+    """All frames of a part of Streets-K, clip by clip; middle ones have the numbers 1, 4, 7 and so on."""
+    store = store or street_store()
+    for place, clip in enumerate(store.of_split(part)):
+        for moment in range(store.frames):
+            yield street_frame(store, clip, moment, place * store.frames + moment)
+
+
+def street_frame(store: Store, clip: int, moment: int, number: int) -> StreetFrame:
+    """One of them."""
+    frame = store.frame(clip, moment)
+    assert frame.right is not None
+    product = np.float32(store.intrinsics[0, 0] * store.baseline)
+    sample = Sample(
+        name=f"{store.seeds[clip]}_{moment}",
+        image=frame.left,
+        depth=frame.depth,
+        labels=frame.labels,
+        scene=f"clip {store.seeds[clip]}",
+        intrinsics=store.intrinsics,
+    )
+    disparity = np.divide(product, frame.depth, out=np.zeros_like(frame.depth), where=frame.depth > 0)
+    return StreetFrame(number, sample, frame.right, frame.occluded, frame.moving, disparity)
+
+
+@dataclass(frozen=True)
+class OtherData:
+    """A data set that no network of these studies has seen.
+
+    Attributes:
+        title: in tables.
+        protocol: whose pixels count.
+        frames: its test frames with their numbers.
+    """
+
+    title: str
+    protocol: Protocol
+    frames: list[tuple[int, Sample]]
+
+
+def zero_shot(names: Iterable[str] = ("Streets-V", "Rooms-N", "real-streets")) -> Iterator[OtherData]:
+    """Rendered streets of another make, rendered rooms, and three real pictures (`ZD_DATA` names their folder).
+
+    Raises:
+        ZDError: the real pictures are not there.
+    """
+    for name in names:
+        if name == "Streets-V":
+            store = open_store(resolve(STREETS_V))
+            samples = [_single(store, clip) for clip in range(len(store))]
+            yield OtherData(name, protocols.get(DENSE), list(enumerate(samples)))
+            continue
+        profile = load_profile("photographs")
+        entry = next(e for e in (*profile.data.train, *profile.data.tests) if e.title == name)
+        reader: Any = open_entry(entry)
+        if name == "Rooms-N":
+            chosen = split_frames(reader, entry.split).test.tolist()
+            rules = replace(protocols.get("nyu/standard"), name="rooms/standard")
+        else:
+            chosen, rules = list(range(len(reader))), protocols.get(entry.protocol or "")
+        scened = has_scenes([reader.scenes[number] for number in chosen])
+        samples = [reader[number] for number in chosen]
+        named = [
+            sample if scened else replace(sample, scene=f"frames {number // BLOCK * BLOCK}")
+            for number, sample in zip(chosen, samples, strict=True)
+        ]
+        yield OtherData(name, rules, list(zip(chosen, named, strict=True)))
+
+
+def _single(store: Store, clip: int) -> Sample:
+    frame = store.frame(clip)
+    name = f"{store.name} {store.seeds[clip]}"
+    return Sample(name, frame.left, frame.depth, frame.labels, scene=name, intrinsics=store.intrinsics)
+
+
+def image_rows(
+    depth: Float32[np.ndarray, "_ _"], sample: Sample, protocol: Protocol, scales: Iterable[str] = tuple(SCALES)
+) -> list[dict[str, Any]]:
+    """Metrics of one prediction, one row per scale; of a picture without a pixel that counts there is none."""
+    rows = []
+    for scale in scales:
+        pred, valid = replace(protocol, alignment=SCALES[scale]).prepare(depth, sample)  # type: ignore[arg-type]
+        if valid.any():
+            scores = depth_metrics(pred, sample.depth, valid)
+            rows.append({"scale": scale, **{metric: scores[metric] for metric in METRICS}})
+    return rows

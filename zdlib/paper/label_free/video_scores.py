@@ -1,0 +1,191 @@
+"""What a network taught by video scores: depth up to a scale, by place and class; classes; how the camera moved."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float32, Float64, Int64
+from scipy.ndimage import distance_transform_edt
+from torch import Tensor
+
+from zdlib.cameras import pose_matrix
+from zdlib.data.street_classes import FIRST_MOVABLE, NAMES
+from zdlib.evaluate.baselines import CONSTANT, MEAN_INVERSE_MAP, MEAN_MAP, baselines_up_to
+from zdlib.metrics import protocols
+from zdlib.metrics.depth import depth_metrics
+from zdlib.models.depth_model import to_tensor
+from zdlib.models.sgdem.depth_model import SGDEMDepthModel
+from zdlib.paper.label_free.judged import (
+    DENSE,
+    EIGEN,
+    FARTHEST,
+    StreetFrame,
+    image_rows,
+    street_frames,
+    street_store,
+    zero_shot,
+)
+from zdlib.train.methods.sgdem import pose_errors
+
+BOUNDARY_PIXELS = 3  # as near to another class is "at class boundaries"
+SCALED = ("median-scaled",)
+
+
+@dataclass(frozen=True)
+class VideoScores:
+    """Tables of one network.
+
+    Attributes:
+        images: one row per frame and protocol, after median scaling.
+        places: one row per test frame and place: moving, at rest though movable, at class boundaries, elsewhere, and
+            each class; the frame is scaled as a whole.
+        poses: one row per test clip: degrees of error of turn and direction, the network's and that of a camera that
+            goes straight ahead.
+        confusion: pixels by true class and class found (`true`, `found`, `pixels`); empty of a network without classes.
+    """
+
+    images: pd.DataFrame
+    places: pd.DataFrame
+    poses: pd.DataFrame
+    confusion: pd.DataFrame
+
+
+def score_video(model: SGDEMDepthModel) -> VideoScores:
+    """A trained network, on every test frame.
+
+    Raises:
+        ZDError: data are not there.
+    """
+    rows, places, counts = [], [], np.zeros((len(NAMES), len(NAMES)), np.int64)
+    for frame in street_frames():
+        inverse, classes = predicted(model, frame.sample.image)
+        rows += _image_rows("Streets-K", 1 / inverse, frame)
+        places += place_rows(1 / inverse, frame)
+        if classes is not None:
+            counts += _confusion(classes, frame)
+    for other in zero_shot():
+        for number, sample in other.frames:
+            depth = 1 / predicted(model, sample.image)[0]
+            named = {"data": other.title, "protocol": other.protocol.name, "frame": number, "scene": sample.scene}
+            rows += [{**named, **row} for row in image_rows(depth, sample, other.protocol, SCALED)]
+    true, guessed = np.nonzero(counts)
+    confusion = pd.DataFrame({"true": true, "found": guessed, "pixels": counts[true, guessed]})
+    return VideoScores(pd.DataFrame(rows), pd.DataFrame(places), pd.DataFrame(_pose_rows(model)), confusion)
+
+
+def predicted(
+    model: SGDEMDepthModel, image: np.ndarray
+) -> tuple[Float32[np.ndarray, "h w"], Int64[np.ndarray, "h w"] | None]:
+    """Inverse depth and classes of a picture at the network's size."""
+    with model.inference("fp32"):
+        size = model.network.config.input_size
+        x = F.interpolate(to_tensor([image], model.device), size, mode="bilinear", antialias=True)
+        inverse = model.forward(x)[0, 0].cpu().numpy()
+        if not model.network.config.classes:
+            return inverse, None
+        return inverse, model.network(x, 1).logits.argmax(1)[0].cpu().numpy()
+
+
+def _image_rows(data: str, depth: Float32[np.ndarray, "_ _"], frame: StreetFrame) -> list[dict[str, Any]]:
+    rows = []
+    for name in (EIGEN, DENSE):
+        named = {"data": data, "protocol": name, "frame": frame.number, "scene": frame.sample.scene}
+        rows += [{**named, **row} for row in image_rows(depth, frame.sample, protocols.get(name), SCALED)]
+    return rows
+
+
+def masks(frame: StreetFrame) -> Iterator[tuple[str, Bool[np.ndarray, "h w"]]]:
+    """Places of a frame by what the renderer knows: motion, nearness to another class, class."""
+    labels = frame.sample.labels
+    assert labels is not None
+    movable = (labels >= FIRST_MOVABLE) & (labels < len(NAMES))
+    yield "moving", frame.moving
+    yield "movable, at rest", movable & ~frame.moving
+    edges = np.zeros(labels.shape, np.bool_)
+    edges[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    edges[1:] |= labels[1:] != labels[:-1]
+    near = distance_transform_edt(~edges) <= BOUNDARY_PIXELS if edges.any() else edges
+    yield "at class boundaries", near
+    yield "away from them", ~near
+    yield from ((f"class {name}", labels == number) for number, name in enumerate(NAMES))
+
+
+def place_rows(depth: Float32[np.ndarray, "_ _"], frame: StreetFrame) -> list[dict[str, Any]]:
+    """AbsRel and δ1 of each place of a frame that is scaled to its median as a whole; places of 20 pixels or more."""
+    rules = protocols.get(DENSE)
+    pred, valid = rules.prepare(depth, frame.sample)
+    ratio = rules.median_ratio(pred, frame.sample.depth, valid)
+    scaled = np.clip(pred * np.float32(ratio), 1e-3, FARTHEST)
+    rows = []
+    for place, mask in masks(frame):
+        here = mask & valid
+        if here.sum() < 20:
+            continue
+        scores = depth_metrics(scaled, frame.sample.depth, here)
+        named = {"place": place, "frame": frame.number, "scene": frame.sample.scene, "pixels": int(here.sum())}
+        rows.append({**named, "abs_rel": scores["abs_rel"], "delta1": scores["delta1"]})
+    return rows
+
+
+def _confusion(classes: Int64[np.ndarray, "_ _"], frame: StreetFrame) -> Int64[np.ndarray, "19 19"]:
+    labels = frame.sample.labels
+    assert labels is not None
+    full = F.interpolate(torch.from_numpy(classes)[None, None].float(), labels.shape, mode="nearest")[0, 0].numpy()
+    scored = (labels < len(NAMES)) & (full < len(NAMES))
+    pairs = labels[scored].astype(np.int64) * len(NAMES) + full[scored].astype(np.int64)
+    counts: Int64[np.ndarray, "19 19"] = np.bincount(pairs, minlength=len(NAMES) ** 2).reshape(len(NAMES), len(NAMES))
+    return counts
+
+
+def _pose_rows(model: SGDEMDepthModel) -> list[dict[str, Any]]:
+    """Of each test clip, from its middle frame to both others."""
+    store, rows = street_store(), []
+    size = model.network.config.input_size
+    straight = torch.eye(4, dtype=torch.float64)[None]
+    ahead, back = straight.clone(), straight.clone()
+    ahead[0, 2, 3], back[0, 2, 3] = -1.0, 1.0  # what lies ahead comes nearer
+    for clip in store.of_split("test"):
+        frames = [store.frame(clip, moment) for moment in range(3)]
+        world = np.linalg.inv(frames[1].pose)
+        true = np.stack([world @ frame.pose for frame in frames])
+        with model.inference("fp32"):
+            images = to_tensor([frame.left for frame in frames], model.device)
+            before, here, after = F.interpolate(images, size, mode="bilinear", antialias=True).split(1)
+            poses = [_pose(model, before, here, True), _pose(model, here, after, False)]
+        row = {"scene": f"clip {store.seeds[clip]}", "metres": float(np.linalg.norm(true[2][:3, 3]))}
+        rows.append(row | pose_errors(poses, true) | _named(pose_errors([back, ahead], true)))
+    return rows
+
+
+def _pose(model: SGDEMDepthModel, earlier: Tensor, later: Tensor, invert: bool) -> Tensor:
+    turn, shift = model.network.motion(earlier, later)
+    return pose_matrix(turn.float(), shift.float(), invert=invert)
+
+
+def _named(errors: dict[str, float]) -> dict[str, float]:
+    return {f"straight_{name}": value for name, value in errors.items()}
+
+
+def score_baselines() -> pd.DataFrame:
+    """What needs no picture, after median scaling: rows like `VideoScores.images`, and like `VideoScores.places`."""
+    training = [frame.sample for frame in street_frames("train")]
+    maps = baselines_up_to(FARTHEST, training, range(len(training)))
+    rows = []
+    for frame in street_frames():
+        for title in (CONSTANT, MEAN_MAP, MEAN_INVERSE_MAP):
+            rows += [{"method": title, **row} for row in _image_rows("Streets-K", maps[title], frame)]
+            rows += [{"method": title, **row} for row in place_rows(maps[title], frame)]
+    return pd.DataFrame(rows)
+
+
+def miou(confusion: pd.DataFrame) -> float:
+    """Mean intersection over union of the classes that occur."""
+    counts: Float64[np.ndarray, "19 19"] = np.zeros((len(NAMES), len(NAMES)))
+    counts[confusion["true"], confusion["found"]] = confusion["pixels"]
+    inter, present = np.diag(counts), counts.sum(1) > 0
+    union = counts.sum(0) + counts.sum(1) - inter
+    return float((inter[present] / union[present]).mean())
