@@ -165,7 +165,7 @@ def accuracies(kinds: pd.DataFrame, epochs: Sequence[int]) -> pd.DataFrame:
             row |= _interval("gain on RGB", (wide.loc[name][epochs[-1]] - reference).to_numpy())
         rows.append(row)
     floor = kinds[kinds["seed"] == 0].iloc[0]
-    rows.append({"input": floor["input"], f"after {epochs[-1]} epochs": float(floor["accuracy"])})
+    rows.append({"input": floor["input"], "seeds": 0, f"after {epochs[-1]} epochs": float(floor["accuracy"])})
     return pd.DataFrame(rows)
 
 
