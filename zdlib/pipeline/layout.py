@@ -275,7 +275,7 @@ class Layout:
         if step not in self.steps:
             raise ZDError(f"{step}: no such step: choose one of {', '.join(self.steps)}")
         if step in self.jobs:
-            module = f"paper/{job_module(self.profile.name)}" if step in self.studied else "train/run"
+            module = f"paper/{job_module(self.profile.name).replace('.', '/')}" if step in self.studied else "train/run"
             return self.root / f"zdlib/{module}.py"
         return self.root / ("zdlib/paper/report.py" if step == "report" else f"notebooks/{step}.ipynb")
 

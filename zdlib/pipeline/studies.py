@@ -20,8 +20,8 @@ GRID = "09_control_study"  # of a profile with a grid of trainings (`study`) tha
 # Profiles of grids whose jobs are scored by another module than the control study's, which has a `run_job` like it.
 JOB_MODULES: Mapping[str, str] = MappingProxyType(
     {
-        "domains": "domain_job",
-        "paper_domains": "domain_job",
+        "domains": "domains.job",
+        "paper_domains": "domains.job",
     }
 )
 STUDY_JOB = "study_job"
@@ -39,5 +39,5 @@ def notebook_of(profile: str, has_grid: bool) -> str | None:
 
 
 def job_module(profile: str) -> str:
-    """The module of `zdlib.paper` whose `run_job` trains and scores a profile's jobs."""
+    """The module in `zdlib.paper` whose `run_job` trains and scores a profile's jobs."""
     return JOB_MODULES.get(profile, STUDY_JOB)

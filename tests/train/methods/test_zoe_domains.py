@@ -14,7 +14,7 @@ from zdlib.errors import ZDError
 from zdlib.losses.zoe_distill import silog_loss
 from zdlib.models.catalogue import load_depth_model
 from zdlib.models.depth_model import Inference
-from zdlib.paper import domain_job
+from zdlib.paper.domains import job
 from zdlib.paths import RunPaths
 from zdlib.train.frames import open_frames
 from zdlib.train.methods.zoe_domains import Options, describe
@@ -183,18 +183,18 @@ def test_it_resumes_bit_for_bit_and_its_checkpoint_predicts_by_head_and_by_route
 
 
 def test_a_job_scores_every_head_and_the_route(profile, trained):
-    alone = domain_job.narrowed(profile, "m_nk")
+    alone = job.narrowed(profile, "m_nk")
     model = load_depth_model(trained.checkpoint)
-    images = domain_job.judge_everywhere(alone, alone.runs["m_nk"], model)
+    images = job.judge_everywhere(alone, alone.runs["m_nk"], model)
     assert images["outdoor"].between(0, 1).all()
     used = np.where(images["outdoor"] > 0.5, images["abs_rel_kitti"], images["abs_rel_nyu"])
     np.testing.assert_allclose(images["abs_rel"], used)
-    assert set(domain_job.means(images)["data"]) == {"boxes", "kitti"}
+    assert set(job.means(images)["data"]) == {"boxes", "kitti"}
 
 
 def test_a_job_of_one_domain_trains_on_its_data_alone(profile):
-    assert [entry.set for entry in domain_job.narrowed(profile, "x_k").data.train] == ["kitti_raw"]
-    assert [entry.set for entry in domain_job.narrowed(profile, "x_n25").data.train] == ["nyu"]
+    assert [entry.set for entry in job.narrowed(profile, "x_k").data.train] == ["kitti_raw"]
+    assert [entry.set for entry in job.narrowed(profile, "x_n25").data.train] == ["nyu"]
 
 
 def test_encoder_and_decoder_begin_as_relative_pre_training_left_them(profile, trained, tmp_path):

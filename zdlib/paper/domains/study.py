@@ -1,6 +1,6 @@
 """Statistics of the study of domains: seeds and scenes, relative improvements, and what routers are worth.
 
-Its jobs (`zdlib.paper.domain_job`) leave one row per image and training. Arms with the same seed are paired: they see
+Its jobs (`zdlib.paper.domains.job`) leave one row per image and training. Arms with the same seed are paired: they see
 the same frames in the same order and begin with the same first weights, as far as they have the same layers.
 """
 
@@ -23,7 +23,7 @@ from zdlib.metrics.intervals import sign_flip_test
 from zdlib.metrics.trials import equivalence, holm, seeds_and_scenes
 from zdlib.paper import published
 from zdlib.paper.control_study import in_words, load_images
-from zdlib.paper.domain_job import INDOOR, OUTDOOR, REAL, ROADS
+from zdlib.paper.domains.job import INDOOR, OUTDOOR, REAL, ROADS
 from zdlib.paths import RunPaths, repo_root
 
 SHOWN = ("delta1", "abs_rel", "rmse")  # those of mRIθ
@@ -326,10 +326,11 @@ def quoted_routers() -> pd.DataFrame:
 
 def in_one_line(contrasts: pd.DataFrame) -> str:
     """Every contrast of AbsRel in words, as Markdown."""
+    rows = [{str(name): value for name, value in row.items()} for row in contrasts.to_dict("records")]
     return "\n".join(
         f"* **{row['arm']}** against *{row['against']}*, {row['data']}: {row['difference']:+.3f} "
         f"[{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]: **{in_words(row, higher_is_better=False)}**."
-        for row in contrasts.to_dict("records")
+        for row in rows
     )
 
 

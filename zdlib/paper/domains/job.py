@@ -4,7 +4,7 @@ An arm trains on the data sets of its own domains alone. It is judged on all tes
 real pictures are (`ZD_DATA`) on two more. A network with several heads is asked for each head's depth of every picture
 and for its router's probabilities, so that the cost of a wrong route is known and not only its frequency.
 
-What is made of the scores is in `zdlib.paper.domain_study`: other statistics make no training stale.
+What is made of the scores is in `zdlib.paper.domains.study`: other statistics make no training stale.
 """
 
 from collections.abc import Mapping, Sequence

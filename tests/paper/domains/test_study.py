@@ -7,8 +7,8 @@ import pytest
 from zdlib.config import load_profile
 from zdlib.errors import ZDError
 from zdlib.metrics.improvement import mean_relative_improvement
-from zdlib.paper import domain_pictures
-from zdlib.paper.domain_study import Study, over_seeds
+from zdlib.paper.domains import pictures
+from zdlib.paper.domains.study import Study, over_seeds
 from zdlib.paths import RunPaths
 
 DATA = {"Rooms-N": False, "Streets-K": True, "Rooms-I": False, "Streets-V": True}
@@ -122,10 +122,11 @@ def test_a_single_pair_has_no_interval(study):
 
 
 def test_pictures_between_the_domains_are_the_same_every_time():
-    first, second = domain_pictures.scenes_between(), domain_pictures.scenes_between()
+    first, second = pictures.scenes_between(), pictures.scenes_between()
     assert [scene.name for scene in first] == [scene.name for scene in second]
     assert all(np.array_equal(a.image, b.image) for a, b in zip(first, second, strict=True))
     room, window, street = first
+    assert (window.depth == 0).mean() > 0.3  # panes have no depth to judge
     assert window.image.shape[0] <= room.image.shape[0]
     assert min(window.image.shape[:2]) >= 64
     assert np.median(street.depth[street.depth > 0]) > np.median(room.depth[room.depth > 0])

@@ -1,6 +1,6 @@
 """Pictures of the study of domains, and what routing costs in time.
 
-`python -m zdlib.paper.domain_pictures` lets the study's networks predict a few rendered pictures that none was trained
+`python -m zdlib.paper.domains.pictures` lets the study's networks predict a few rendered pictures that none was trained
 on, and writes into `results/domains/per_image` `pictures.npz` (depths of each arm's first seed), `between.csv` (what
 every router makes of pictures between the domains) and `routing_time.csv`. Git keeps all three; notebook 13 shows them
 without any weights.
@@ -20,7 +20,7 @@ from PIL import Image
 
 from zdlib.colours import depth_picture
 from zdlib.config import Profile, load_profile
-from zdlib.data.rooms.store import open_store
+from zdlib.data.rooms.store import StoredImage, open_store
 from zdlib.data.streets.reader import StreetFrames
 from zdlib.errors import ZDError
 from zdlib.files import atomic_path, write_csv
@@ -29,7 +29,7 @@ from zdlib.models.depth_model import Inference
 from zdlib.models.factory import create_model, load_depth_model
 from zdlib.models.zoe.depth_model import ZoeDepthModel
 from zdlib.models.zoe.network import ZoeDepth
-from zdlib.paper.domain_job import INDOOR, OUTDOOR, predict_heads
+from zdlib.paper.domains.job import INDOOR, OUTDOOR, predict_heads
 from zdlib.paper.figures import Column, metric_scale, picture_grid
 from zdlib.paths import RunPaths, repo_root
 
@@ -43,7 +43,7 @@ PLAIN = Inference(flip=False)
 
 @dataclass(frozen=True)
 class Scene:
-    """A rendered picture with its depth (metres, 0 = none)."""
+    """A rendered picture with its depth (metres, 0 = invalid)."""
 
     name: str
     image: UInt8[np.ndarray, "h w 3"]
@@ -54,7 +54,7 @@ def zero_shot_scenes() -> list[Scene]:
     """Three of Rooms-I and three of Streets-V, evenly spread over each: none picked."""
     rooms, streets = open_store(repo_root() / ROOMS), StreetFrames(repo_root() / STREETS)
     places = lambda count: [count * (2 * k + 1) // 6 for k in range(3)]  # noqa: E731
-    seen = [Scene(f"Rooms-I {n}", rooms[n].image, rooms[n].depth) for n in places(len(rooms))]
+    seen = [_room(f"Rooms-I {n}", rooms[n]) for n in places(len(rooms))]
     return seen + [Scene(f"Streets-V {n}", streets[n].image, streets[n].depth) for n in places(len(streets))]
 
 
@@ -65,20 +65,23 @@ def scenes_between() -> list[Scene]:
     median depth is the smallest: a narrow street.
     """
     rooms, streets = open_store(repo_root() / ROOMS), StreetFrames(repo_root() / STREETS)
-    glass = [np.count_nonzero(_glass(room)) for room in rooms]
-    room = rooms[int(np.argmax(glass))]
-    rows, columns = _around(_glass(room))
+    window = rooms.label_names.index("window")
+    chosen = int(np.argmax([np.count_nonzero(rooms.labels(n) == window) for n in range(len(rooms))]))
+    room = _room("a room with a large window", rooms[chosen])
+    rows, columns = _around(rooms.labels(chosen) == window)
     medians = [float(np.median(depth[depth > 0])) for depth in (streets[n].depth for n in range(len(streets)))]
     street = streets[int(np.argmin(medians))]
     return [
-        Scene("a room with a large window", room.image, room.depth),
+        room,
         Scene("towards its window", room.image[rows, columns], room.depth[rows, columns]),
         Scene("a narrow street", street.image, street.depth),
     ]
 
 
-def _glass(room: Any) -> np.ndarray:
-    return np.zeros(room.depth.shape, bool) if room.mask_transp is None else room.mask_transp == 0
+def _room(name: str, room: StoredImage) -> Scene:
+    """A room, without depth where iBims-1's masks say that there is none to judge: windows, glass."""
+    masks = [mask > 0 for mask in (room.mask_invalid, room.mask_transp) if mask is not None]
+    return Scene(name, room.image, np.where(np.all(masks, axis=0), room.depth, np.float32(0)) if masks else room.depth)
 
 
 def _around(mask: np.ndarray) -> tuple[slice, slice]:
@@ -192,7 +195,7 @@ def stored_pictures(paths: RunPaths | None = None) -> dict[str, Float32[np.ndarr
     path = (paths or RunPaths(PROFILE)).per_image / "pictures.npz"
     if not path.is_file():
         raise ZDError(
-            f"{path}: no such file: python -m zdlib.paper.domain_pictures makes it after the study's trainings"
+            f"{path}: no such file: python -m zdlib.paper.domains.pictures makes it after the study's trainings"
         )
     with np.load(path) as file:
         return {key: file[key].astype(np.float32) for key in file.files}
@@ -238,7 +241,7 @@ def _stored(name: str, paths: RunPaths | None) -> pd.DataFrame:
     path = (paths or RunPaths(PROFILE)).per_image / name
     if not path.is_file():
         raise ZDError(
-            f"{path}: no such file: python -m zdlib.paper.domain_pictures makes it after the study's trainings"
+            f"{path}: no such file: python -m zdlib.paper.domains.pictures makes it after the study's trainings"
         )
     return pd.read_csv(path)
 
