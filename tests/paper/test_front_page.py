@@ -59,7 +59,8 @@ def test_findings_are_read_from_the_tables(told: tuple[Profile, RunPaths]) -> No
     table = front_page.findings_table(found)
     assert len(found) == 3
     assert table["value"].tolist() == [-0.0015, 0.85, 0.95, 0.885, 0.425, 0.7]
-    assert table["stored in"].unique().tolist() == ["study_family.csv", "nyu_protocols.csv", "ibims_depth.csv"]
+    stored = ["study_family.csv", "nyu_protocols.csv", "nyu_depth.csv, ibims_depth.csv"]
+    assert table["stored in"].unique().tolist() == stored
     text = front_page.in_prose(found)
     assert "Over 12 pairs" in text
     assert "−0.0015 [−0.0118, +0.0087]" in text
