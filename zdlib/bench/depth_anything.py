@@ -30,14 +30,13 @@ def is_depth_anything(case: Case) -> bool:
 
 
 def write_weights(case: Case, path: Path, enliven: Callable[[nn.Module], None]) -> int:
-    """Random weights of the case's network, whose depth is positive nearly everywhere; returns its multiply–adds."""
+    """Random weights of the case's network, whose depth is positive everywhere; returns its multiply–adds."""
     torch.manual_seed(0)
     model = create_model(case.model, shortest_side=min(case.size))
     assert isinstance(model, DepthAnything)
     enliven(model)
     with torch.no_grad():
-        model.decoder.out_depth.weight.mul_(0.1)
-        model.decoder.out_depth.bias.fill_(1.0)  # type: ignore[union-attr]  # it has one
+        model.decoder.out_depth.weight.abs_()  # what it weights has gone through a ReLU
     save_checkpoint(path, model, {})
     return multiply_adds(model, case.size)
 

@@ -65,7 +65,7 @@ def _is_current(record: dict[str, Any], depends: list[str], inputs: dict[str, st
 
 
 def _depends(profile: Profile, tuning: Profile, name: str) -> list[str]:
-    """As of a step: code, values and packages, one string each."""
+    """As of a step: code, values and packages, one string each; further seeds of an arm leave those that there are."""
     entries = [*profile.data.train, *profile.data.tests]
     readers = {LIBRARY_ROOT / data_set(entry.set).file for entry in entries}
     sources = sorted({*(LIBRARY_ROOT / "zdlib" / file for file in SOURCES), *readers})
@@ -81,7 +81,7 @@ def _depends(profile: Profile, tuning: Profile, name: str) -> list[str]:
     }
     return [
         *(f"file {file} {digest[:16]}" for file, digest in fingerprints(sources, LIBRARY_ROOT).items()),
-        *(f"value {key} {value.model_dump_json()}" for key, value in values.items()),
+        *(f"value {key} {value.model_dump_json(exclude={'seeds'})}" for key, value in values.items()),
         *(f"package {package} {version}" for package, version in packages(sources, LIBRARY_ROOT).items()),
     ]
 
