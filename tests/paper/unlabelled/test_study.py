@@ -79,11 +79,11 @@ def test_a_grid_that_was_cut_off_is_shown_and_one_without_pairs_is_not(folder, m
 
 def test_the_verdict_follows_the_interval() -> None:
     row = {"difference": -0.02, "difference_low": -0.03, "difference_high": -0.01, "seeds": 5}
-    assert "lower AbsRel" in study.verdict(row, None)
-    assert "raise AbsRel" in study.verdict({**row, "difference_low": 0.01, "difference_high": 0.03}, None)
+    assert "student, lower the AbsRel" in study.verdict(row, None)
+    assert "student, raise the AbsRel" in study.verdict({**row, "difference_low": 0.01, "difference_high": 0.03}, None)
     said = study.verdict({**row, "difference_high": 0.01}, row)
-    assert "by more than chance does" in said
-    assert "METER's labels of the same photographs change it by -0.0200" in said
+    assert "do not measurably change" in said
+    assert said.endswith("the change is -0.0200 (-0.0300 to -0.0100 over 5 seeds).")
 
 
 def test_accuracies_are_paired_by_seed() -> None:

@@ -140,16 +140,17 @@ def verdict(row: Mapping[str, Any], bound: Mapping[str, Any] | None) -> str:
         bound: of `differences`, METER's labels against labels alone on the same test; None if it has not run.
     """
     low, high = row["difference_low"], row["difference_high"]
-    ends = f"{row['difference']:+.4f} (95 % interval {low:+.4f} to {high:+.4f}, {row['seeds']} seeds)"
-    if low <= 0 <= high:
-        said = "do not change AbsRel on photographs by more than chance does"
-    else:
-        said = f"{'lower' if high < 0 else 'raise'} AbsRel on photographs"
-    text = f"Pictures that a network trained on rendered rooms has labelled itself {said}: {ends}"
+    changed = "lower" if high < 0 else "raise"
+    said = "do not measurably change" if low <= 0 <= high else changed
+    text = (
+        "Pictures that a network trained on rendered scenes has labelled itself, perturbed for its student, "
+        f"{said} the AbsRel on other photographs of the same building: {row['difference']:+.4f} (95 % interval "
+        f"{low:+.4f} to {high:+.4f} over {row['seeds']} seeds)"
+    )
     if bound is None:
         return f"{text}."
-    more = f"{bound['difference']:+.4f} ({bound['difference_low']:+.4f} to {bound['difference_high']:+.4f})"
-    return f"{text}; METER's labels of the same photographs change it by {more}."
+    more = f"{bound['difference']:+.4f} ({bound['difference_low']:+.4f} to {bound['difference_high']:+.4f}"
+    return f"{text}; with METER's labels of the photographs the change is {more} over {bound['seeds']} seeds)."
 
 
 def accuracies(kinds: pd.DataFrame, epochs: Sequence[int]) -> pd.DataFrame:
