@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zdlib.apps.commands import Commands
+from zdlib.apps.start_up import without_compiler
 from zdlib.errors import ZDError
 
 LARGEST = 32_000_000  # pixels of a picture, without --max-pixels
@@ -41,7 +42,7 @@ def add_parser(commands: Commands) -> None:
     predict.add_argument("-o", "--out", type=Path, default=Path("depth"), help="folder to write to (default depth)")
     predict.add_argument(
         "--fov",
-        type=_degrees,
+        type=degrees,
         metavar="DEGREES",
         help="the camera's horizontal field of view; default: by the picture's EXIF, else that of a 28 mm lens. Metres "
         "of zoe_light scale with it",
@@ -86,7 +87,7 @@ def _add_ways(predict: argparse.ArgumentParser) -> None:
     )
 
 
-def _degrees(text: str) -> float:
+def degrees(text: str) -> float:
     """An angle that a lens can see.
 
     Raises:
@@ -138,11 +139,12 @@ def _model(options: argparse.Namespace) -> "DepthModel":
     Raises:
         ZDError: it cannot be had.
     """
-    from zdlib.models.choice import chosen_model
+    with without_compiler():
+        from zdlib.models.choice import chosen_model
 
-    model = chosen_model(
-        options.model, options.weights, options.device, lambda line: print(f"zdlib: {line}", file=sys.stderr)
-    )
+        model = chosen_model(
+            options.model, options.weights, options.device, lambda line: print(f"zdlib: {line}", file=sys.stderr)
+        )
     if options.precision == "bf16":
         model.halve_weights()
     return model
@@ -159,11 +161,15 @@ def _wanted(options: argparse.Namespace, model: "DepthModel") -> "Inference":
     domain = options.domain or {"indoor": "nyu", "outdoor": "kitti"}.get(options.scene)
     if options.scene and not model.domains[1:]:  # one head for every scene
         domain = None
-    usual = model.as_authors
-    if model.convention.canonical_focal is not None:  # a border would be a part of the picture for its lens
-        usual = replace(usual, pad=False)
     chosen = {key: getattr(options, key) for key in ("flip", "pad") if getattr(options, key) is not None}
-    return replace(usual, precision=options.precision, domain=domain, **chosen)
+    return replace(usual_inference(model), precision=options.precision, domain=domain, **chosen)
+
+
+def usual_inference(model: "DepthModel") -> "Inference":
+    """How pictures are predicted that are to be looked at: as the network's authors do it, where that is possible."""
+    if model.convention.canonical_focal is not None:  # a border would be a part of the picture for its lens
+        return replace(model.as_authors, pad=False)
+    return model.as_authors
 
 
 def _predict_picture(

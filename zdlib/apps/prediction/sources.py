@@ -14,7 +14,6 @@ from jaxtyping import UInt8
 from PIL import ExifTags, Image
 
 from zdlib.data.formats.images import FORMATS, read_picture
-from zdlib.data.sets.folder import IMAGE_SUFFIXES
 from zdlib.errors import ZDError
 from zdlib.gates.opening import PIXELS, Limit, open_regular
 from zdlib.geometry import film_focal, view_focal
@@ -107,14 +106,10 @@ def picture_files(names: Sequence[Path]) -> list[Path]:
     Raises:
         ZDError: a folder has none, or a pattern matches nothing.
     """
-    suffixes = IMAGE_SUFFIXES | VIDEO_SUFFIXES
     files: list[Path] = []
     for name in names:
         if os.path.isdir(name):
-            inside = sorted(path for path in name.glob("*") if path.suffix.lower() in suffixes)
-            if not inside:
-                kinds = ", ".join(sorted(IMAGE_SUFFIXES))
-                raise ZDError(f"{name}: no {kinds} in this folder: name image files, or another")
+            inside = _pictures_inside(name)
         elif not os.path.exists(name) and glob.has_magic(str(name)):
             inside = [Path(match) for match in sorted(glob.glob(str(name), recursive=True)) if Path(match).is_file()]
             if not inside:
@@ -123,6 +118,16 @@ def picture_files(names: Sequence[Path]) -> list[Path]:
             inside = [name]
         files.extend(inside)
     return files
+
+
+def _pictures_inside(folder: Path) -> list[Path]:
+    from zdlib.data.sets.folder import IMAGE_SUFFIXES  # HDF5 comes with it: pictures by name do without
+
+    inside = sorted(path for path in folder.glob("*") if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES)
+    if not inside:
+        kinds = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise ZDError(f"{folder}: no {kinds} in this folder: name image files, or another")
+    return inside
 
 
 # ----------------------------------------------------------------------------------------------------------- videos
