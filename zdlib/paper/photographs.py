@@ -243,11 +243,13 @@ def gains(images: pd.DataFrame, scale: str, against: str, method: str = "zoe_lig
 
 
 def all_gains(images: pd.DataFrame) -> pd.DataFrame:
-    """AbsRel: zoe_light and METER against the rooms-only network, and zoe_light against METER, at both scales."""
-    rooms, meter = "Zoe-Distill (rooms)", "METER (NYU)"
+    """AbsRel at both scales: METER and zoe_light against the rooms-only network; zoe_light against METER and against
+    the same training without real depth.
+    """
+    rooms, meter, rendered = "Zoe-Distill (rooms)", "METER (NYU)", "without real depth"
     indoors = images[images["data"] != "real-streets"]
     tables = []
-    for first, second in ((rooms, meter), (rooms, "zoe_light"), (meter, "zoe_light")):
+    for first, second in ((rooms, meter), (rooms, "zoe_light"), (meter, "zoe_light"), (rendered, "zoe_light")):
         for scale in SCALES:
             table = gains(indoors, scale, first, second).assign(first=first, second=second, scale=scale)
             tables.append(table[table["metric"] == "abs_rel"])
