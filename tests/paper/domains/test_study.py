@@ -8,7 +8,7 @@ from zdlib.config import load_profile
 from zdlib.errors import ZDError
 from zdlib.metrics.improvement import mean_relative_improvement
 from zdlib.paper.domains import pictures
-from zdlib.paper.domains.study import Study, over_seeds
+from zdlib.paper.domains.study import Study
 from zdlib.paths import RunPaths
 
 DATA = {"Rooms-N": False, "Streets-K": True, "Rooms-I": False, "Streets-V": True}
@@ -114,11 +114,26 @@ def test_one_checkpoint_is_compared_on_the_data_of_each_domain(study):
     assert (table["pairs"] == 3).all()
 
 
-def test_a_single_pair_has_no_interval(study):
-    assert np.isnan(over_seeds(np.array([0.3]))[1])
-    study.images = study.images.query("not (arm == 'm_k' and seed > 1)")
-    with pytest.raises(ZDError, match="x_k and m_k share fewer than two seeds"):
-        study.contrast("m_k", "x_k", "Streets-K")
+def test_a_grid_under_way_is_a_study_of_what_there_is(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(RunPaths, "results", property(lambda self: tmp_path))
+    paths = RunPaths("domains")
+    profile = load_profile("domains")
+    with pytest.raises(ZDError, match=r"no scores: \./run_all\.sh --profile domains"):
+        Study(profile, paths)
+    paths.per_image.mkdir(parents=True)
+    for arm, seeds in (("x_n", (1, 2, 3)), ("m_n", (2, 3)), ("m_k", (1,))):
+        for seed in seeds:
+            of_job(arm, seed, {}).to_csv(paths.per_image / f"study_{arm}_{seed}_images.csv", index=False)
+    half = Study(profile, paths)
+    assert len(half.missing) == len(profile.study.jobs()) - 6
+    assert half.contrasts([("m_n", "x_n"), ("m_k", "x_k")], ["Rooms-N"])["pairs"].tolist() == [2]
+    assert half.family()["arm"].tolist() == ["M-N"]
+    table = half.one_network(["x_n", "m_n", "m_k", "m_nk"], "x_n").set_index("method")
+    assert table["seeds"].to_dict() == {"X-N": 3, "M-N": 2, "M-K": 1}
+    assert np.isfinite(table.loc["M-N", "mRID [%]_low"])
+    assert np.isnan(table.loc["M-K", "mRID [%]_low"])  # a single pair has no interval
+    with pytest.raises(ZDError, match="x_n and m_k share fewer than two seeds with scores"):
+        half.contrast("m_k", "x_n", "Streets-K")
 
 
 def test_pictures_between_the_domains_are_the_same_every_time():

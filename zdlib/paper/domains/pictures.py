@@ -119,8 +119,11 @@ def judge_between(profile: Profile, paths: RunPaths) -> pd.DataFrame:
     assert profile.study is not None
     scenes, rows = scenes_between(), []
     for arm in ROUTED:
-        for seed in profile.study.arms[arm].seeds:
-            model = load_depth_model(paths.checkpoints / f"{arm}_{seed}.safetensors")
+        files = {seed: paths.checkpoints / f"{arm}_{seed}.safetensors" for seed in profile.study.arms[arm].seeds}
+        for seed, file in files.items():
+            if not file.is_file():  # of a grid under way
+                continue
+            model = load_depth_model(file)
             for scene in scenes:
                 found = predict_heads(model, [scene.image], PLAIN)
                 valid = scene.depth > 0

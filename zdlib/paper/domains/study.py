@@ -22,7 +22,7 @@ from zdlib.metrics.improvement import mean_over_metrics, mean_relative_improveme
 from zdlib.metrics.intervals import sign_flip_test
 from zdlib.metrics.trials import equivalence, holm, seeds_and_scenes
 from zdlib.paper import published
-from zdlib.paper.control_study import in_words, load_images
+from zdlib.paper.control_study import in_words
 from zdlib.paper.domains.job import INDOOR, OUTDOOR, REAL, ROADS
 from zdlib.paths import RunPaths, repo_root
 
@@ -37,29 +37,51 @@ LABELS = {
 
 
 class Study:
-    """The trainings of a profile's study and their scores.
+    """The trainings of a profile's study that have ended, and their scores.
+
+    A grid that is under way is a study, too, of as many seeds as there are: arms without scores are not in it, and a
+    contrast takes the seeds that both arms have, at least two.
 
     Args:
         profile: has a study.
         paths: of the profile whose jobs have run.
 
     Attributes:
+        config: the profile's study with the arms and seeds that have scores.
+        missing: keys of the jobs without.
         images: a row per training and image: `arm, seed, data, frame, scene`, metrics.
-        trained: a row per training.
         data: names of the data sets, in the profile's order.
 
     Raises:
-        ZDError: the profile has no study, or a job has not run.
+        ZDError: the profile has no study, or no job has run.
     """
 
     def __init__(self, profile: Profile, paths: RunPaths):
         if profile.study is None:
             raise ZDError(f"profiles/{profile.name}.yaml: has no study section: copy that of profiles/domains.yaml")
-        self.config: StudyConfig = profile.study
-        self.images = load_images(profile, paths)
+        tables, arms = {}, {}
+        for arm, config in profile.study.arms.items():
+            files = {seed: paths.per_image / f"study_{arm}_{seed}_images.csv" for seed in config.seeds}
+            ended = {seed: pd.read_csv(file) for seed, file in files.items() if file.is_file()}
+            tables |= {(arm, seed): table.assign(arm=arm, seed=seed) for seed, table in ended.items()}
+            if ended:
+                arms[arm] = config.model_copy(update={"seeds": list(ended)})
+        if not tables:
+            raise ZDError(f"{paths.per_image}: no scores: ./run_all.sh --profile {profile.name} makes them")
+        self.config: StudyConfig = profile.study.model_copy(update={"arms": arms})
+        self.missing = [key for key in profile.study.jobs() if _arm_and_seed(key) not in tables]
+        self.images = pd.concat(tables.values(), ignore_index=True)
         self.data = list(dict.fromkeys(self.images["data"]))
-        self.trained = self.images.drop_duplicates(["arm", "seed"])
         self.roads = {entry.title for entry in profile.data.tests if entry.set in ROADS} | {"real-streets"}
+
+    def there(self, arms: Sequence[str]) -> list[str]:
+        """Those of the arms that have scores."""
+        return [arm for arm in arms if arm in self.config.arms]
+
+    def seeds_of_both(self, arm: str, against: str) -> list[int]:
+        """The seeds that two arms have scores of."""
+        one, other = (self.config.arms[key].seeds if key in self.config.arms else [] for key in (arm, against))
+        return [seed for seed in one if seed in other]
 
     def title(self, arm: str) -> str:
         """An arm's name in tables."""
@@ -75,7 +97,7 @@ class Study:
         return self.values(arm, data, metric).mean(axis=1)
 
     def budget(self, profile: Profile) -> str:
-        """How long the trainings are, in words."""
+        """How long a training is, in words."""
         train, options = profile.train, next(iter(self.config.arms.values())).options
         frames = options["frames"]
         steps = train.epochs * -(-frames // train.batch_size)
@@ -116,7 +138,7 @@ class Study:
             One row per arm: `data, method, seeds, images`, each metric with its `_low` and `_high`.
         """
         rows = []
-        for arm in arms:
+        for arm in self.there(arms):
             row: dict[str, Any] = {"data": data, "method": self.title(arm)}
             for metric in metrics:
                 table = self.values(arm, data, metric)
@@ -133,7 +155,7 @@ class Study:
             Student's t over paired seeds (0 without interval for the reference).
         """
         rows = []
-        for arm in arms:
+        for arm in self.there(arms):
             row: dict[str, Any] = {"method": self.title(arm), "seeds": len(self.config.arms[arm].seeds)}
             for data in self.data:
                 row |= _named(data, joint(self.values(arm, data)))
@@ -145,7 +167,7 @@ class Study:
         """ZoeDepth's Tables 3 and 4 for one data set: `scores`, and mRIθ against a reference arm."""
         table = self.scores(arms, data)
         of_data = lambda arm, other, seed: self._mri_theta(arm, other, seed, data)  # noqa: E731
-        gains = pd.DataFrame([self._improvement("mRIθ [%]", arm, reference, of_data) for arm in arms])
+        gains = pd.DataFrame([self._improvement("mRIθ [%]", arm, reference, of_data) for arm in self.there(arms)])
         return pd.concat([table, gains], axis=1)
 
     def transfer(self, arms: Sequence[str], reference: str, domain: str) -> pd.DataFrame:
@@ -160,8 +182,9 @@ class Study:
         """A relative improvement: the mean over seeds that both arms have, with Student's t."""
         if arm == reference:
             return _named(name, (0.0, np.nan, np.nan))
-        seeds = [seed for seed in self.config.arms[arm].seeds if seed in self.config.arms[reference].seeds]
-        return _named(name, over_seeds(np.array([of_seed(arm, reference, seed) for seed in seeds])))
+        seeds = self.seeds_of_both(arm, reference)
+        gains = np.array([of_seed(arm, reference, seed) for seed in seeds])
+        return _named(name, over_seeds(gains) if seeds else (np.nan, np.nan, np.nan))
 
     def _mrid(self, arm: str, reference: str, seed: int) -> float:
         values, against = ({d: float(self.mean(a, d)[seed]) for d in self.data} for a in (arm, reference))
@@ -187,7 +210,7 @@ class Study:
         first, second = self.values(against, data, metric), self.values(arm, data, metric)
         differences = (second - first).dropna(how="all")
         if len(differences) < 2:
-            raise ZDError(f"{against} and {arm} share fewer than two seeds: add seeds to the profile's study")
+            raise ZDError(f"{against} and {arm} share fewer than two seeds with scores: train more of them")
         apart = differences.mean(axis=1).to_numpy()
         _, low, high = joint(differences)
         return {
@@ -207,9 +230,10 @@ class Study:
     def contrasts(
         self, pairs: Sequence[tuple[str, str]], data: Sequence[str] | None = None, metric: str = "abs_rel"
     ) -> pd.DataFrame:
-        """`contrast` of each pair on each data set (default: all)."""
+        """`contrast` of each pair with two seeds in common, on each data set (default: all)."""
         wanted = self.data if data is None else data
-        return pd.DataFrame([self.contrast(arm, against, name, metric) for name in wanted for arm, against in pairs])
+        enough = [(arm, against) for arm, against in pairs if len(self.seeds_of_both(arm, against)) > 1]
+        return pd.DataFrame([self.contrast(arm, against, name, metric) for name in wanted for arm, against in enough])
 
     def family(self) -> pd.DataFrame:
         """The contrasts that were fixed beforehand: AbsRel where the arms are trained, with Holm's correction.
@@ -220,7 +244,7 @@ class Study:
             self.contrast(arm, against, data)
             for arm, against in self.config.family
             for domain, data in SEEN.items()
-            if domain in self.config.arms[arm].options["domains"]
+            if len(self.seeds_of_both(arm, against)) > 1 and domain in self.config.arms[arm].options["domains"]
         ]
         table = pd.DataFrame(rows)
         table.insert(list(table.columns).index("p") + 1, "p, Holm", holm(table["p"].tolist()))
@@ -247,7 +271,7 @@ class Study:
     def routers(self, arms: Sequence[str]) -> pd.DataFrame:
         """ZoeDepth's Table 6: labels needed, AbsRel and RMSE where the domains are trained."""
         rows = []
-        for arm in arms:
+        for arm in self.there(arms):
             in_training, in_inference = LABELS[self.config.arms[arm].options.get("router", "trained")]
             row: dict[str, Any] = {"variant": self.title(arm), "seeds": len(self.config.arms[arm].seeds)}
             row |= {"labels, training": in_training, "labels, inference": in_inference}
@@ -265,7 +289,7 @@ class Study:
             seeds and in the seed with the `fewest` (nothing for a labelled router); AbsRel through the domain's head,
             through the other one, and as used. The heads of an auto router have no domain but by what they learnt.
         """
-        return pd.DataFrame([self._routed(arm, data) for arm in arms for data in self.data])
+        return pd.DataFrame([self._routed(arm, data) for arm in self.there(arms) for data in self.data])
 
     def _routed(self, arm: str, data: str) -> dict[str, Any]:
         rows = self.images[(self.images["arm"] == arm) & (self.images["data"] == data)]
@@ -277,6 +301,11 @@ class Study:
         named = (("its head", domain), ("other head", other))
         heads = {f"abs_rel, {what}": rows[f"abs_rel_{name}"].mean() for what, name in named}
         return row | heads | {"abs_rel, as used": rows["abs_rel"].mean()}
+
+
+def _arm_and_seed(key: str) -> tuple[str, int]:
+    arm, _, seed = key.rpartition("_")
+    return arm, int(seed)
 
 
 def data_table(profile: Profile, study: Study) -> pd.DataFrame:
