@@ -1,6 +1,6 @@
 """The grid of Depth Anything's study, job by job: what is finished and current is kept, what was killed goes on.
 
-    python -m zdlib.pipeline.unlabelled                 every job, seed by seed, and METER itself
+    python -m zdlib.pipeline.unlabelled                 every job, seed by seed, METER itself, and no network
     python -m zdlib.pipeline.unlabelled labelled_1 …    these
 
 The jobs are no steps of the pipeline, since their photographs are in no checkout. Each leaves a record of what it
@@ -17,7 +17,7 @@ from zdlib.config import Profile, load_profile
 from zdlib.data.registry import data_set
 from zdlib.errors import ZDError
 from zdlib.files import content_sha256, read_json, sha256, write_json
-from zdlib.paper.unlabelled.job import METER, data_folder, jobs, judge_meter, prepare, run_job
+from zdlib.paper.unlabelled.job import REFERENCES, data_folder, jobs, judge_reference, prepare, run_job
 from zdlib.paths import RunPaths, repo_root
 from zdlib.pipeline.provenance import git_state, hardware
 from zdlib.source_closure import LIBRARY_ROOT, fingerprints, packages
@@ -29,7 +29,7 @@ SOURCES = ("paper/unlabelled/job.py", "train/methods/depth_anything.py", "train/
 def main(names: Sequence[str] = ()) -> int:
     """Run some jobs, or all that are not current; the exit status."""
     profile, tuning, paths = load_profile(STUDY), load_profile(TUNING), RunPaths(STUDY)
-    every = [*jobs(profile), METER]
+    every = [*jobs(profile), *REFERENCES]
     for name in names:
         if name not in every:
             raise ZDError(f"{name}: no such job: choose from {', '.join(every)}")
@@ -42,8 +42,8 @@ def main(names: Sequence[str] = ()) -> int:
             print(f"{name}: current", flush=True)
             continue
         started, state = time.time(), git_state(repo_root())
-        if name == METER:
-            judge_meter(profile, tuning, paths)
+        if name in REFERENCES:
+            judge_reference(name, profile, tuning, paths)
         else:
             run_job(profile, tuning, name, paths)
         seconds = round(time.time() - started, 1)
@@ -55,7 +55,7 @@ def main(names: Sequence[str] = ()) -> int:
 
 
 def _scores(paths: RunPaths, name: str) -> Path:
-    return paths.per_image / (f"{METER}.csv" if name == METER else f"study_{name}.csv")
+    return paths.per_image / (f"{name}.csv" if name in REFERENCES else f"study_{name}.csv")
 
 
 def _is_current(record: dict[str, Any], depends: list[str], inputs: dict[str, str], scores: Path) -> bool:
@@ -69,7 +69,7 @@ def _depends(profile: Profile, tuning: Profile, name: str) -> list[str]:
     entries = [*profile.data.train, *profile.data.tests]
     readers = {LIBRARY_ROOT / data_set(entry.set).file for entry in entries}
     sources = sorted({*(LIBRARY_ROOT / "zdlib" / file for file in SOURCES), *readers})
-    arm = {} if profile.study is None or name == METER else {"arm": profile.study.arms[name.rpartition("_")[0]]}
+    arm = {} if profile.study is None or name in REFERENCES else {"arm": profile.study.arms[name.rpartition("_")[0]]}
     values = {
         "data": profile.data,
         "model": profile.model,

@@ -27,7 +27,8 @@ def write(folder, arms=None) -> RunPaths:
                 for data in ("HoloLens", "real-mix") for scale in ("depth", "disparity") for n in range(6)
             ]  # fmt: skip
             pd.DataFrame(rows).to_csv(paths.per_image / f"study_{arm}_{seed}.csv", index=False)
-    pd.DataFrame(rows).to_csv(paths.per_image / "meter.csv", index=False)
+    for name in study.REFERENCES:
+        pd.DataFrame(rows).to_csv(paths.per_image / f"{name}.csv", index=False)
     return paths
 
 
@@ -57,12 +58,14 @@ def test_differences_are_those_that_were_put_in(folder) -> None:
 
 def test_the_ablation_has_a_row_per_arm_and_the_teacher_that_is_real(folder) -> None:
     paths = write(folder)
-    scores, meter = study.means(study.load_frames(PROFILE, paths)), study.means(study.load_meter(paths))
-    table = study.ablation(PROFILE, scores, "disparity", "abs_rel", meter).set_index("arm")
+    scores, beside = study.means(study.load_frames(PROFILE, paths)), study.means(study.load_references(paths))
+    table = study.ablation(PROFILE, scores, "disparity", "abs_rel", beside).set_index("arm")
     assert table.loc["labels alone", "seeds"] == 5
     assert table.loc["labels alone", "HoloLens"] == pytest.approx(0.3 + 0.025 + 0.006, abs=1e-3)
     assert table.loc["labels alone", "HoloLens_low"] < table.loc["labels alone", "HoloLens"]
     assert np.isnan(table.loc["METER itself", "HoloLens_low"])
+    assert list(table.index[-2:]) == list(study.REFERENCES.values())
+    assert study.ablation(PROFILE, scores, "disparity", "abs_rel", beside.iloc[:0])["arm"].iloc[-1] != "METER itself"
 
 
 def test_a_grid_that_was_cut_off_is_shown_and_one_without_pairs_is_not(folder, monkeypatch) -> None:

@@ -39,7 +39,7 @@ from zdlib.train.setup import seed_everything
 TEACHER = "labelled"  # the arm whose training of the same seed labels the pictures
 SEED = "$SEED"  # in the root of a data set: the job's
 METRIC_RUN = "metric"
-METER = "meter"  # the key of its scores, which no training has made
+METER, CONSTANT = REFERENCES = ("meter", "constant")  # keys of scores that no training here has made
 SCALES = ("depth", "disparity", "metric")  # aligned and compared as depths, as disparities; and metres as they are
 METRICS = ("abs_rel", "delta1")
 Predict = Callable[[Sample], Float32[np.ndarray, "_ _"]]
@@ -87,17 +87,28 @@ def run_job(profile: Profile, tuning: Profile, key: str, paths: RunPaths) -> pd.
     return scores
 
 
-def judge_meter(profile: Profile, tuning: Profile, paths: RunPaths) -> pd.DataFrame:
-    """METER itself (NYU's weights) on the same tests, aligned and in metres: the bound that a real teacher sets.
+def judge_reference(name: str, profile: Profile, tuning: Profile, paths: RunPaths) -> pd.DataFrame:
+    """What the trainings are beside, on the same tests.
+
+    Args:
+        name: `meter`, METER itself (NYU's weights), aligned and in metres: what a real teacher knows; or `constant`,
+            the best depth per picture that is the same everywhere: what alignment gives without a network.
+        profile: the study's.
+        tuning: the metric stage's.
+        paths: of the study.
 
     Raises:
-        ZDError: its weights cannot be had, or data cannot be read.
+        ZDError: METER's weights cannot be had, or data cannot be read.
     """
+    if name == CONSTANT:
+        scores = judge_relative(lambda sample: np.ones(sample.depth.shape, np.float32), profile)
+        write_csv(paths.per_image / f"{name}.csv", scores)
+        return scores
     meter = released_meter("meter_nyu")
     whole = Inference(flip=True, full_size=True)
     relative = judge_relative(lambda sample: 1 / np.maximum(meter(sample.image, whole), np.float32(0.1)), profile)
     scores = pd.concat([relative, judge_metric(meter, tuning)], ignore_index=True)
-    write_csv(paths.per_image / f"{METER}.csv", scores)
+    write_csv(paths.per_image / f"{name}.csv", scores)
     return scores
 
 

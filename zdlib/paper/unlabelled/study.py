@@ -16,7 +16,8 @@ from zdlib.paths import RunPaths
 
 PROFILE = "depth_anything_study"
 WALK = "HoloLens"  # what counts first: AbsRel of depths after alignment on this test
-METER, ROOM_KINDS = "meter", "room_kinds"
+ROOM_KINDS = "room_kinds"
+REFERENCES = {"meter": "METER itself", "constant": "no network (a constant)"}  # their files, and what they are called
 _KEYS = ["arm", "seed", "data", "where"]
 
 
@@ -44,13 +45,14 @@ def load_frames(profile: Profile, paths: RunPaths) -> pd.DataFrame:
     return frames
 
 
-def load_meter(paths: RunPaths) -> pd.DataFrame:
-    """METER's own scores, as `load_frames` gives those of an arm.
+def load_references(paths: RunPaths) -> pd.DataFrame:
+    """The scores of METER itself and of no network, as `load_frames` gives those of an arm.
 
     Raises:
-        ZDError: it has not been judged.
+        ZDError: one has not been judged.
     """
-    return _read(paths.per_image / f"{METER}.csv").rename(columns={"scale": "where"}).assign(arm=METER, seed=0)
+    tables = [_read(paths.per_image / f"{name}.csv").assign(arm=name, seed=0) for name in REFERENCES]
+    return pd.concat(tables, ignore_index=True).rename(columns={"scale": "where"})
 
 
 def load_room_kinds(paths: RunPaths) -> pd.DataFrame:
@@ -68,15 +70,15 @@ def means(frames: pd.DataFrame) -> pd.DataFrame:
     return table.melt(id_vars=_KEYS, var_name="metric", value_name="value")
 
 
-def ablation(profile: Profile, scores: pd.DataFrame, where: str, metric: str, meter: pd.DataFrame) -> pd.DataFrame:
-    """A row per arm, a column per test, as the paper's Table 9; ± over seeds. The last row is METER itself.
+def ablation(profile: Profile, scores: pd.DataFrame, where: str, metric: str, beside: pd.DataFrame) -> pd.DataFrame:
+    """A row per arm, a column per test, as the paper's Table 9; ± over seeds. The last rows are `REFERENCES`.
 
     Args:
         profile: the study's.
         scores: of `means`.
         where: `depth`, `disparity` or `metric`.
         metric: `abs_rel` or `delta1`.
-        meter: of `means`.
+        beside: `means` of `load_references`.
     """
     chosen = scores[(scores["where"] == where) & (scores["metric"] == metric)]
     order = list(dict.fromkeys(chosen["data"]))
@@ -89,8 +91,11 @@ def ablation(profile: Profile, scores: pd.DataFrame, where: str, metric: str, me
         for data in order:
             row |= _interval(data, values.loc[values["data"] == data, "value"].to_numpy())
         rows.append(row)
-    mine = meter[(meter["where"] == where) & (meter["metric"] == metric)].set_index("data")["value"]
-    rows.append({"arm": "METER itself", "seeds": 1, **{data: float(mine[data]) for data in order}})
+    fixed = beside[(beside["where"] == where) & (beside["metric"] == metric)]
+    for name, title in REFERENCES.items():
+        mine = fixed[fixed["arm"] == name].set_index("data")["value"]
+        if len(mine):
+            rows.append({"arm": title, "seeds": 0, **{data: float(mine[data]) for data in order}})
     return pd.DataFrame(rows)
 
 
