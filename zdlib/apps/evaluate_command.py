@@ -84,6 +84,8 @@ def run(options: argparse.Namespace) -> None:
     benchmarks = open_benchmarks(profile)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     models = {title: load_depth_model(path, device=device) for title, path in weights.items()}
+    for model, path in zip(models.values(), weights.values(), strict=True):
+        _refuse_relative(model, path, benchmarks)
     settings = profile.evaluate
     inference = Inference(settings.batch_size, settings.flip, precision=settings.precision)
     floors = _baselines(profile, options.run_name) if options.baselines else {}
@@ -100,6 +102,22 @@ def run(options: argparse.Namespace) -> None:
     print(_text(by_name[f"{options.run_name}.csv"]))
     if before is not None:
         print(_gains_text(by_name[f"{options.run_name}_gains.csv"]))
+
+
+def _refuse_relative(model: "DepthModel", path: Path, benchmarks: "Sequence[Benchmark]") -> None:
+    """Relative inverse depth is no metres: it is judged where a protocol fits its scale and shift, or not at all.
+
+    Raises:
+        ZDError: a protocol would take it for metres.
+    """
+    if model.convention.kind != "relative":
+        return
+    for benchmark in benchmarks:
+        if benchmark.protocol.alignment != "inverse":
+            raise ZDError(
+                f"{path}: gives relative inverse depth, {benchmark.protocol.name} judges metres: choose a protocol "
+                "that fits scale and shift; python -m zdlib.paper.label_free.jobs video judges profile video's networks"
+            )
 
 
 def _tables(

@@ -145,7 +145,7 @@ def _model(options: argparse.Namespace) -> "DepthModel":
         model = chosen_model(
             options.model, options.weights, options.device, lambda line: print(f"zdlib: {line}", file=sys.stderr)
         )
-    if options.precision == "bf16":
+    if options.precision == "bf16" and hasattr(model.network, "decoder"):  # others are cast as they compute
         model.halve_weights()
     return model
 
@@ -178,6 +178,7 @@ def _predict_picture(
     """Write a picture's files; what is said of it."""
     from zdlib.apps.prediction.depth_files import depth_contents
     from zdlib.apps.prediction.points import cloud_files
+    from zdlib.apps.prediction.scale import unit
     from zdlib.apps.prediction.sources import focal_in_use, read_photograph
     from zdlib.files import write_together
     from zdlib.gates.opening import Limit
@@ -194,7 +195,7 @@ def _predict_picture(
     if options.points:
         contents += cloud_files(photograph.image, depth, focal or assumed_focal(*depth.shape)).values()
     write_together(dict(zip(outputs, contents, strict=True)))
-    return f"{depth.min():.2f} to {depth.max():.2f} {'relative inverse depth' if relative else 'm'}"
+    return f"{depth.min():.2f} to {depth.max():.2f} {unit(model)}"
 
 
 def _predict_video(

@@ -21,11 +21,9 @@ from zdlib.files import write_csv
 from zdlib.models.garg.checkpoints import load_depth_model as load_garg
 from zdlib.models.sgdem.checkpoints import load_depth_model as load_sgdem
 from zdlib.paper.label_free import stereo_scores, video_scores
+from zdlib.paper.label_free.judged import PICTURES, QUARTERS
 from zdlib.paths import RunPaths
 from zdlib.train.run import train
-
-PICTURES = (1, 46)  # test frames whose disparities of every level are kept to be looked at
-QUARTERS = 4.0  # of a pixel of the recorded picture: the unit that they are kept in
 
 
 def score_stereo(key: str, paths: RunPaths) -> dict[str, pd.DataFrame]:

@@ -25,6 +25,8 @@ STREETS_K, STREETS_V = "data/streets/streets_k.h5", "data/streets/streets_v.h5"
 DENSE, EIGEN = "streets/dense", "streets/eigen"
 FARTHEST = 80.0  # metres
 METRICS = ("abs_rel", "delta1", "rmse")
+PICTURES = (1, 46)  # test frames whose disparities of every level are kept to be looked at
+QUARTERS = 4.0  # of a pixel of the recorded picture: the unit that they are kept in
 SCALES = {"as predicted": "none", "median-scaled": "median"}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -164,16 +165,17 @@ def accept_pairs(parts: Sequence[str] = ("train", "val", "test")) -> pd.DataFram
             left, right = (to_tensor([image], torch.device("cpu")) for image in (frame.sample.image, frame.right))
             seen = torch.from_numpy((frame.disparity > 0) & ~frame.occluded)
             true = torch.from_numpy(frame.disparity)[None, None]
-
-            def error(image: Tensor, weight: float = 0.85, left: Tensor = left, seen: Tensor = seen) -> float:
-                return float(photometric_error(image, left, weight)[0, 0][seen].mean())
-
+            error = partial(_mean_error, left, seen)
             warped = {factor: warp_rows(right, factor * true).image for factor in FACTORS}
             row = {"part": part, "scene": frame.sample.scene, "frame": frame.number, "identity": error(right)}
             row |= {f"x{factor:g}": error(image) for factor, image in warped.items()}
             known = frame.disparity > 0
-            rows.append({**row, "l1": error(warped[1.0], 0), "occluded": float(frame.occluded[known].mean())})
+            rows.append({**row, "l1": error(warped[1.0], 0.0), "occluded": float(frame.occluded[known].mean())})
     return pd.DataFrame(rows)
+
+
+def _mean_error(target: Tensor, seen: Tensor, image: Tensor, ssim_weight: float = 0.85) -> float:
+    return float(photometric_error(image, target, ssim_weight)[0, 0][seen].mean())
 
 
 COSTS = ("true disparity", "mean map", "zero")

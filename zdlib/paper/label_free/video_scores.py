@@ -1,7 +1,7 @@
 """What a network taught by video scores: depth up to a scale, by place and class; classes; how the camera moved."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -116,10 +116,7 @@ def masks(frame: StreetFrame) -> Iterator[tuple[str, Bool[np.ndarray, "h w"]]]:
 
 def place_rows(depth: Float32[np.ndarray, "_ _"], frame: StreetFrame) -> list[dict[str, Any]]:
     """AbsRel and δ1 of each place of a frame that is scaled to its median as a whole; places of 20 pixels or more."""
-    rules = protocols.get(DENSE)
-    pred, valid = rules.prepare(depth, frame.sample)
-    ratio = rules.median_ratio(pred, frame.sample.depth, valid)
-    scaled = np.clip(pred * np.float32(ratio), 1e-3, FARTHEST)
+    scaled, valid = replace(protocols.get(DENSE), alignment="median").prepare(depth, frame.sample)
     rows = []
     for place, mask in masks(frame):
         here = mask & valid

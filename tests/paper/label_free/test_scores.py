@@ -1,0 +1,80 @@
+"""Scores of networks without depth labels, on a few frames of the streets in git."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from zdlib.metrics import protocols
+from zdlib.models.depth_model import Convention
+from zdlib.models.garg.architecture import LEVELS, GargArchitecture
+from zdlib.models.garg.depth_model import GargDepthModel
+from zdlib.models.garg.network import GargNet
+from zdlib.paper.label_free import judged, stereo_scores, video_scores
+
+
+@pytest.fixture(scope="module")
+def frames():
+    store = judged.street_store()
+    clip = store.of_split("test")[0]
+    return [judged.street_frame(store, clip, moment, moment) for moment in (0, 1)]
+
+
+@pytest.fixture(autouse=True)
+def few(frames, monkeypatch):
+    monkeypatch.setattr(stereo_scores, "street_frames", lambda part="test": iter(frames))
+    monkeypatch.setattr(stereo_scores, "zero_shot", lambda: iter(()))
+
+
+def test_the_true_disparity_has_no_error_and_explains_its_pair(frames):
+    widths = frames[0].disparity / frames[0].disparity.shape[1]
+    errors, unlike = stereo_scores.disparity_errors(widths, frames[0])
+    assert errors.max() < 1e-4
+    _, unlike_of_half = stereo_scores.disparity_errors(widths / 2, frames[0])
+    seen = stereo_scores.places(frames[0])["both cameras see"]
+    assert unlike[seen].mean() < 0.5 * unlike_of_half[seen].mean()
+    hidden = stereo_scores.places(frames[0])["occluded"]
+    assert unlike[hidden].mean() > 2 * unlike[seen].mean()
+
+
+def test_a_pair_is_accepted_at_its_true_disparity():
+    table = stereo_scores.accept_pairs(("test",))
+    assert len(table) == 2
+    assert (table["x1"] < table[["x0.9", "x0.95", "x1.05", "x1.1"]].min(axis=1)).all()
+    assert (table["identity"] > 3 * table["x1"]).all()
+
+
+def test_a_network_is_scored_by_level_place_and_scale(frames):
+    torch.manual_seed(0)
+    network = GargNet(GargArchitecture(input_size=(128, 416), width=0.05)).eval()
+    torch.nn.init.constant_(network.c7.bias, 0.5)
+    network.metres.fill_(0.314)
+    scores = stereo_scores.score_stereo(GargDepthModel(network, Convention(max_depth=80)))
+    assert list(scores.levels["level"]) == 2 * list(LEVELS)
+    assert set(scores.images["scale"]) == set(judged.SCALES)
+    assert set(scores.images["protocol"]) == {judged.DENSE, judged.EIGEN}
+    pixels = scores.photometric.groupby("place")["pixels"].sum()
+    assert pixels["all"] == pixels["both cameras see"] + pixels["occluded"]
+    valid = sum(protocols.get(judged.DENSE).valid(frame.sample).sum() for frame in frames)
+    assert pixels["all"] == valid
+    assert np.isfinite(scores.levels.drop(columns=["level", "scene"])).all(axis=None)
+
+
+def test_the_article_s_smoothness_costs_the_truth_more_than_the_mean_map():
+    costs = stereo_scores.loss_at_levels(every=1).set_index(["level", "disparity"])
+    finest = costs.loc["L12"]
+    assert finest.loc["true disparity", "photometric"] < finest.loc["zero", "photometric"]
+    assert finest.loc["true disparity", "smoothness"] > finest.loc["zero", "smoothness"] == 0
+
+
+def test_places_of_a_frame_scaled_as_a_whole(frames):
+    twice = video_scores.place_rows(2 * np.where(frames[0].sample.depth > 0, frames[0].sample.depth, 100), frames[0])
+    rows = pd.DataFrame(twice).set_index("place")
+    assert rows["abs_rel"].max() < 1e-5  # twice the truth is the truth, after scaling
+    valid = protocols.get(judged.DENSE).valid(frames[0].sample).sum()
+    assert rows.loc[["at class boundaries", "away from them"], "pixels"].sum() == valid
+
+
+def test_mean_intersection_over_union_is_of_the_classes_that_occur():
+    confusion = pd.DataFrame({"true": [0, 0, 1], "found": [0, 1, 1], "pixels": [3, 1, 4]})
+    assert video_scores.miou(confusion) == pytest.approx((3 / 4 + 4 / 5) / 2)
