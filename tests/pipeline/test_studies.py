@@ -37,6 +37,8 @@ def test_a_shown_study_depends_on_its_own_values_and_not_on_those_of_the_profile
 def test_a_profile_s_study_is_named_or_the_grid() -> None:
     assert notebook_of("study", has_grid=True) == GRID
     assert notebook_of("paper_study", has_grid=True) == GRID
+    for notebook, profile in STUDIES.items():
+        assert notebook_of(profile, has_grid=True) == notebook_of(f"paper_{profile}", has_grid=True) == notebook
     assert notebook_of("demo", has_grid=False) is None
 
 

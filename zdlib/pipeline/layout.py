@@ -38,6 +38,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     JOB: ("data", "model", "train"),
     "09_control_study": ("data", "train", "study"),
     "11_photographs": ("data",),
+    "12_heads": ("data", "model", "train", "study"),
     "13_domains": ("data", "train", "study"),
 }
 

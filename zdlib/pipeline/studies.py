@@ -28,13 +28,13 @@ STUDY_JOB = "study_job"
 
 
 def notebook_of(profile: str, has_grid: bool) -> str | None:
-    """The notebook of a profile's own study; None if it has none.
+    """The notebook of a profile's own study; None if it has none. `paper_NAME`'s is that of NAME, on real data.
 
     Args:
         profile: its name.
         has_grid: whether it has a `study` section.
     """
-    named = next((notebook for notebook, name in STUDIES.items() if name == profile), None)
+    named = next((notebook for notebook, name in STUDIES.items() if name == profile.removeprefix("paper_")), None)
     return named or (GRID if has_grid and profile not in JOB_MODULES else None)
 
 

@@ -1,0 +1,221 @@
+"""ZoeDepth's Table 5 in small: what the trainings of profile `heads` scored, beside the quoted numbers."""
+
+from collections.abc import Sequence
+from itertools import combinations, permutations
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+from scipy import stats
+
+from zdlib.config import Profile
+from zdlib.metrics.as_text import HEADERS
+from zdlib.paper import published
+from zdlib.paper.bin_centres import LEVELS
+from zdlib.paper.heads.bins import Bins
+
+# Arm → the row of `published.csv` (study "head variants") that it stands for.
+QUOTED = {
+    "naive": "naive head",
+    "splitter": "splitter, factor 2",
+    "exponential": "exponential attractor {16,8,4,1}",
+    "equal": "inverse attractor {8,8,8,8}",
+    "ends": "inverse attractor {16,2,2,16}",
+    "rising": "inverse attractor {1,4,8,16}",
+    "inverse": "inverse attractor {16,8,4,1}",
+    "softmax": "inverse attractor {16,8,4,1}, softmax for log-binomial",
+}
+TABLE_5 = [arm for arm in QUOTED if arm != "softmax"]  # which has no row there, but in the text
+METRICS = ("abs_rel", "rmse")
+LEVEL = 0.05  # of tests
+UNDECIDED = 0.8  # share of all bins: distributions that use more of them effectively do not choose
+
+
+def by_arm(profile: Profile, scores: pd.DataFrame, data: str, level: float = 0.95) -> pd.DataFrame:
+    """Each head's mean over seeds, with its interval, and the number that the paper gives it.
+
+    Args:
+        profile: of the study.
+        scores: of all its jobs (`zdlib.paper.control_study.load_scores`).
+        data: title of the data set.
+        level: of the intervals, Student's t over seeds.
+
+    Returns:
+        One row per arm in the order of Table 5: `head, seeds`, AbsRel and RMSE with `_low` and `_high`, and the quoted
+        `AbsRel, NYU` and `RMSE, NYU [m]` (NaN where the paper has none).
+    """
+    assert profile.study is not None
+    quoted = published.load("nyu", "head variants").set_index("method")
+    rows = []
+    for arm in [arm for arm in QUOTED if arm in profile.study.arms]:
+        row: dict[str, object] = {"head": profile.study.arms[arm].title}
+        for metric in METRICS:
+            values = _values(scores, data, metric, [arm])[0]
+            mean, low, high = _over_seeds(values, level)
+            row |= {"seeds": len(values), metric: mean, f"{metric}_low": low, f"{metric}_high": high}
+        row |= {
+            "AbsRel, NYU": quoted.loc[QUOTED[arm], "abs_rel"],
+            "RMSE, NYU [m]": quoted.loc[QUOTED[arm], "rmse"],
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def order(profile: Profile, scores: pd.DataFrame, data: str) -> pd.DataFrame:
+    """Does the order of the heads agree with the paper's, and with itself from seed to seed?
+
+    Spearman's rank correlation over the seven heads of Table 5.
+
+    Returns:
+        One row per metric: `metric, heads`, `paper` (of the means over seeds and the quoted numbers) with its exact
+        one-sided `p`, `paper, lowest seed` and `paper, highest seed` (of a single seed's trainings), and `two seeds`,
+        the mean over pairs of seeds of the correlation between them: what can be expected at most.
+    """
+    assert profile.study is not None
+    quoted = published.load("nyu", "head variants").set_index("method")
+    rows = []
+    for metric in METRICS:
+        values = np.array(_values(scores, data, metric, TABLE_5))  # heads, seeds
+        paper = np.array([float(quoted.loc[QUOTED[arm], metric]) for arm in TABLE_5])
+        single = [spearman(column, paper) for column in values.T]
+        pairs = [spearman(values[:, a], values[:, b]) for a, b in combinations(range(values.shape[1]), 2)]
+        rows.append(
+            {
+                "metric": metric,
+                "heads": len(TABLE_5),
+                "paper": spearman(values.mean(1), paper),
+                "p": permutation_p(values.mean(1), paper),
+                "paper, lowest seed": min(single),
+                "paper, highest seed": max(single),
+                "two seeds": float(np.mean(pairs)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def choice(profile: Profile, measured: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """How each head's pixels choose among bins, at depth edges and elsewhere: means over seeds with their intervals.
+
+    Args:
+        profile: of the study.
+        measured: `zdlib.paper.heads.bins.Bins.choice`.
+        level: of the intervals, Student's t over seeds.
+
+    Returns:
+        One row per head with bins and place: `head, where`, `effective bins` and `width [m]`, each with its ends.
+    """
+    assert profile.study is not None
+    names = {"effective": "effective bins", "width": "width [m]"}
+    rows = []
+    for arm in [arm for arm in QUOTED if arm in set(measured["arm"])]:
+        for where, group in measured[measured["arm"] == arm].groupby("where", sort=False):
+            row: dict[str, object] = {"head": profile.study.arms[arm].title, "where": where}
+            for column, name in names.items():
+                mean, low, high = _over_seeds(group[column].to_numpy(np.float64), level)
+                row |= {name: mean, f"{name}_low": low, f"{name}_high": high}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _over_seeds(values: Float64[np.ndarray, " seeds"], level: float) -> tuple[float, float, float]:
+    """Mean, and the ends of its interval by Student's t."""
+    mean = float(values.mean())
+    half = float(stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return mean, mean - half, mean + half
+
+
+def spearman(a: Float64[np.ndarray, " n"], b: Float64[np.ndarray, " n"]) -> float:
+    """Rank correlation; ties take the middle of their ranks."""
+    return float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1])
+
+
+def permutation_p(a: Float64[np.ndarray, " n"], b: Float64[np.ndarray, " n"]) -> float:
+    """Share of all orders of `a` that agree with `b` at least as well: an exact one-sided p-value for n ≤ 8."""
+    ranks, others = stats.rankdata(a), stats.rankdata(b)
+    orders = np.array(list(permutations(ranks)))
+    agreement = orders @ others
+    return float(np.mean(agreement >= ranks @ others - 1e-9))
+
+
+def _values(scores: pd.DataFrame, data: str, metric: str, arms: Sequence[str]) -> list[Float64[np.ndarray, " seeds"]]:
+    """A metric of each arm's trainings, in the order of their seeds."""
+    chosen = scores[(scores["data"] == data) & (scores["where"] == "all pixels") & (scores["metric"] == metric)]
+    return [chosen[chosen["arm"] == arm].sort_values("seed")["value"].to_numpy(np.float64) for arm in arms]
+
+
+def findings(profile: Profile, family: pd.DataFrame, ranks: pd.DataFrame, bins: Bins) -> list[str]:
+    """What the tables say, one sentence each (Markdown): the tests, the order, and the bins.
+
+    Args:
+        profile: of the study.
+        family: `zdlib.paper.control_study.family_contrasts`.
+        ranks: `order`.
+        bins: what was measured.
+    """
+    return [*_tests_in_words(profile, family), _order_in_words(ranks), *_bins_in_words(profile, bins)]
+
+
+def _tests_in_words(profile: Profile, family: pd.DataFrame) -> list[str]:
+    assert profile.study is not None
+    reference, pairs = str(family["against"].iloc[0]), int(family["pairs"].min())
+    smallest = 2 / 2**pairs
+    told = family.loc[family["p, Holm"] < LEVEL, "arm"].tolist()
+    if told:
+        first = f"By the corrected tests δ1 of {_listed(told)} differs from that of *{reference}*."
+    else:
+        first = (
+            f"By the corrected tests **no head can be told from *{reference}***"
+            + (f"; with {pairs} pairs none could be, since no p is below {smallest:g}" if smallest > LEVEL else "")
+            + "."
+        )
+    apart = family[(family["difference_low"] > 0) | (family["difference_high"] < 0)]
+    words = [f"{row['arm']} ({row['difference']:+.3f})" for row in apart.to_dict("records")]
+    second = f"Intervals of Student's t, not corrected for {len(family)} contrasts, "
+    second += f"leave out zero for {_listed(words)}." if words else "contain zero for every head."
+    same = family.loc[family["p, equivalence"] < LEVEL, "arm"].tolist()
+    margin = f"±{profile.study.margin:g} of δ1"
+    third = (
+        f"Equivalent within {margin}: {_listed(same)}." if same else f"For none is equivalence within {margin} shown."
+    )
+    return [first, second, third]
+
+
+def _order_in_words(ranks: pd.DataFrame) -> str:
+    parts = [
+        f"{HEADERS[row['metric']]}: ρ = {row['paper']:+.2f}, p = {row['p']:.2f}; two seeds {row['two seeds']:+.2f}"
+        for row in ranks.to_dict("records")
+    ]
+    agrees = [row["p"] < LEVEL for row in ranks.to_dict("records")]
+    verdict = "agrees with" if all(agrees) else "cannot be told from chance as a copy of"
+    return f"The order of our heads **{verdict} the paper's** ({'; '.join(parts)})."
+
+
+def _bins_in_words(profile: Profile, bins: Bins) -> list[str]:
+    assert profile.study is not None
+    titles = {arm: config.title for arm, config in profile.study.arms.items()}
+    count, used = profile.model.n_bins, bins.choice.groupby(["arm", "where"])["effective"].mean().unstack()
+    least, most = used.min(axis=1).idxmin(), used.max(axis=1).idxmax()
+    first = (
+        f"Of {count} bins a pixel uses effectively between {used.loc[least].min():.1f} ({titles[least]}) and "
+        f"{used.loc[most].max():.1f} ({titles[most]})"
+    )
+    if used.to_numpy().min() > UNDECIDED * count:
+        first += (
+            ": **the distributions hardly choose**. Depth is then little else than the mean of all centres, a number "
+            "that any head can give, and how centres are moved matters little."
+        )
+    else:
+        first += "."
+    change = (used["edge"] / used["elsewhere"] - 1).abs().max()
+    second = f"At depth edges the effective number of bins differs from that elsewhere by at most {100 * change:.0f} %."
+    spread = bins.levels.groupby(["arm", "level"])["spread"].mean().unstack()
+    moved = (spread[LEVELS[-1]] / spread[LEVELS[0]] - 1).drop("splitter", errors="ignore").abs()
+    third = (
+        f"From the seed to the finest level attractors change the spread of the centres by {100 * moved.min():.0f} % "
+        f"({titles[moved.idxmin()]}) to {100 * moved.max():.0f} % ({titles[moved.idxmax()]})."
+    )
+    return [first, second, third]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return "; ".join(names)
