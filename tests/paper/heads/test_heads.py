@@ -177,3 +177,45 @@ def test_levels_are_drawn_and_kept(tmp_path, monkeypatch):
     # Another profile's page reads what the study's own run has left, and measures nothing.
     shown = head_bins.bins_of(PROFILE, RunPaths("demo"))
     pd.testing.assert_frame_equal(shown.levels, levels)
+
+
+# -------------------------------------------------------------------------------------------------------- sentences
+def family(low, high, p, equivalent):
+    row = {"arm": "naive head", "against": "the choice", "pairs": 3, "difference": (low + high) / 2}
+    ends = {"difference_low": low, "difference_high": high, "p, Holm": p, "p, equivalence": equivalent}
+    return pd.DataFrame([row | ends])
+
+
+def measured(effective):
+    choice = [
+        {"arm": arm, "seed": 1, "where": where, "effective": effective}
+        for arm in ("inverse", "splitter")
+        for where in ("edge", "elsewhere")
+    ]
+    levels = [
+        {"arm": arm, "seed": 1, "level": level, "spread": 1 + 0.1 * number}
+        for arm in ("inverse", "splitter")
+        for number, level in enumerate(LEVELS)
+    ]
+    return head_bins.Bins(pd.DataFrame(levels), pd.DataFrame(choice), pd.DataFrame())
+
+
+def test_sentences_follow_from_the_tables():
+    ranks = heads.order(PROFILE, scores(ORDERED), "Rooms-N")
+    nothing = heads.findings(PROFILE, family(-0.01, 0.02, 1.0, 0.3), ranks, measured(15.5))
+    assert nothing[0] == (
+        "By the corrected tests **no head can be told from *the choice***; with 3 pairs none could be, since no p is "
+        "below 0.25."
+    )
+    assert "contain zero for every head" in nothing[1]
+    assert nothing[2] == "For none is equivalence within ±0.01 of δ1 shown."
+    assert "**agrees with the paper's**" in nothing[3]
+    assert "the distributions hardly choose" in nothing[4]
+    assert "change the spread of the centres by 40 %" in nothing[6]
+    reverse = heads.order(PROFILE, scores({arm: -value for arm, value in ORDERED.items()}), "Rooms-N")
+    something = heads.findings(PROFILE, family(-0.03, -0.01, 0.01, 0.01), reverse, measured(4.0))
+    assert "δ1 of naive head differs" in something[0]
+    assert "naive head (-0.020)" in something[1]
+    assert something[2] == "Equivalent within ±0.01 of δ1: naive head."
+    assert "agrees with" not in something[3]
+    assert "hardly choose" not in something[4]

@@ -193,28 +193,40 @@ def _order_in_words(ranks: pd.DataFrame) -> str:
 def _bins_in_words(profile: Profile, bins: Bins) -> list[str]:
     assert profile.study is not None
     titles = {arm: config.title for arm, config in profile.study.arms.items()}
-    count, used = profile.model.n_bins, bins.choice.groupby(["arm", "where"])["effective"].mean().unstack()
-    least, most = used.min(axis=1).idxmin(), used.max(axis=1).idxmax()
+    used = _means(bins.choice, "where", "effective")
+    (least, _), low = min(used.items(), key=lambda item: item[1])
+    (most, _), high = max(used.items(), key=lambda item: item[1])
+    count = profile.model.n_bins
     first = (
-        f"Of {count} bins a pixel uses effectively between {used.loc[least].min():.1f} ({titles[least]}) and "
-        f"{used.loc[most].max():.1f} ({titles[most]})"
+        f"Of {count} bins a pixel uses effectively between {low:.1f} ({titles[least]}) and {high:.1f} ({titles[most]})"
     )
-    if used.to_numpy().min() > UNDECIDED * count:
+    if low > UNDECIDED * count:
         first += (
             ": **the distributions hardly choose**. Depth is then little else than the mean of all centres, a number "
             "that any head can give, and how centres are moved matters little."
         )
     else:
         first += "."
-    change = (used["edge"] / used["elsewhere"] - 1).abs().max()
+    change = max(abs(used[arm, "edge"] / used[arm, "elsewhere"] - 1) for arm, _ in used)
     second = f"At depth edges the effective number of bins differs from that elsewhere by at most {100 * change:.0f} %."
-    spread = bins.levels.groupby(["arm", "level"])["spread"].mean().unstack()
-    moved = (spread[LEVELS[-1]] / spread[LEVELS[0]] - 1).drop("splitter", errors="ignore").abs()
+    spread = _means(bins.levels, "level", "spread")
+    moved = {
+        arm: abs(spread[arm, LEVELS[-1]] / spread[arm, LEVELS[0]] - 1)
+        for arm, level in spread
+        if level == LEVELS[0] and arm != "splitter"  # which begins with one bin
+    }
+    least, most = min(moved, key=moved.__getitem__), max(moved, key=moved.__getitem__)
     third = (
-        f"From the seed to the finest level attractors change the spread of the centres by {100 * moved.min():.0f} % "
-        f"({titles[moved.idxmin()]}) to {100 * moved.max():.0f} % ({titles[moved.idxmax()]})."
+        f"From the seed to the finest level attractors change the spread of the centres by {100 * moved[least]:.0f} % "
+        f"({titles[least]}) to {100 * moved[most]:.0f} % ({titles[most]})."
     )
     return [first, second, third]
+
+
+def _means(table: pd.DataFrame, key: str, column: str) -> dict[tuple[str, str], float]:
+    """Means over seeds by (arm, `key`)."""
+    rows = table.groupby(["arm", key])[column].mean().reset_index().to_dict("records")
+    return {(str(row["arm"]), str(row[key])): float(row[column]) for row in rows}
 
 
 def _listed(names: Sequence[str]) -> str:
