@@ -72,6 +72,29 @@ def test_p_is_the_share_of_orders_that_agree_as_well():
     assert heads.spearman(four, np.array([1.0, 1, 5, 9])) == pytest.approx(0.9487, abs=1e-4)
 
 
+def test_a_grid_under_way_is_a_study_of_what_there_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZD_ROOT", str(tmp_path))
+    (tmp_path / "profiles").mkdir()
+    paths = RunPaths("heads")
+    paths.per_image.mkdir(parents=True)
+    with pytest.raises(ZDError, match=r"no two arms share two seeds: \./run_all\.sh --profile heads goes on"):
+        heads.ended(PROFILE, paths)
+    for arm, seeds in {"inverse": (1, 2, 3), "naive": (2, 3), "splitter": (1,)}.items():
+        for seed in seeds:
+            (paths.per_image / f"study_{arm}_{seed}_images.csv").write_text("")
+    half = heads.ended(PROFILE, paths).study
+    assert {arm: config.seeds for arm, config in half.arms.items()} == {
+        "inverse": [1, 2, 3],
+        "naive": [2, 3],
+        "splitter": [1],
+    }
+    assert half.pairs == half.family == [("naive", "inverse")]
+    table = heads.by_arm(heads.ended(PROFILE, paths), scores(ORDERED).query("seed == 1"), "Rooms-N")
+    assert table["abs_rel_low"].isna().all()  # of one training there is no interval
+    with pytest.raises(ZDError, match="no seed has been trained with all heads of Table 5"):
+        heads.order(heads.ended(PROFILE, paths), scores(ORDERED), "Rooms-N")
+
+
 # ------------------------------------------------------------------------------------------------------------ bins
 def run_of(**variant):
     torch.manual_seed(3)

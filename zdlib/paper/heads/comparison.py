@@ -1,6 +1,6 @@
 """ZoeDepth's Table 5 in small: what the trainings of profile `heads` scored, beside the quoted numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations, permutations
 
 import numpy as np
@@ -8,11 +8,13 @@ import pandas as pd
 from jaxtyping import Float64
 from scipy import stats
 
-from zdlib.config import Profile
+from zdlib.config import Arm, Profile
+from zdlib.errors import ZDError
 from zdlib.metrics.as_text import HEADERS
 from zdlib.paper import published
 from zdlib.paper.bin_centres import LEVELS
 from zdlib.paper.heads.bins import Bins
+from zdlib.paths import RunPaths
 
 # Arm → the row of `published.csv` (study "head variants") that it stands for.
 QUOTED = {
@@ -29,6 +31,42 @@ TABLE_5 = [arm for arm in QUOTED if arm != "softmax"]  # which has no row there,
 METRICS = ("abs_rel", "rmse")
 LEVEL = 0.05  # of tests
 UNDECIDED = 0.8  # share of all bins: distributions that use more of them effectively do not choose
+
+
+def ended(profile: Profile, paths: RunPaths) -> Profile:
+    """The profile with as much of its study as has been trained: a grid under way is a study of what there is.
+
+    Arms without scores are left out, and pairs of arms that share fewer than two seeds.
+
+    Args:
+        profile: of the study.
+        paths: of its own run.
+
+    Raises:
+        ZDError: it has no study, or no two trainings that can be compared.
+    """
+    if profile.study is None:
+        raise ZDError(f"profiles/{profile.name}.yaml: has no study section: copy that of profiles/heads.yaml")
+    arms = {}
+    for arm, config in profile.study.arms.items():
+        files = {seed: paths.per_image / f"study_{arm}_{seed}_images.csv" for seed in config.seeds}
+        seeds = [seed for seed, file in files.items() if file.is_file()]
+        if seeds:
+            arms[arm] = config.model_copy(update={"seeds": seeds})
+    pairs = [pair for pair in profile.study.pairs if _common_seeds(arms, pair)]
+    if not pairs:
+        raise ZDError(f"{paths.per_image}: no two arms share two seeds: ./run_all.sh --profile {profile.name} goes on")
+    family = [pair for pair in profile.study.family if pair in pairs]
+    return profile.model_copy(
+        update={"study": profile.study.model_copy(update={"arms": arms, "pairs": pairs, "family": family})}
+    )
+
+
+def _common_seeds(arms: Mapping[str, Arm], names: Sequence[str], least: int = 2) -> list[int]:
+    """The seeds that all these arms have; none if there are fewer than `least`."""
+    chosen = [set(arms[name].seeds) if name in arms else set() for name in names]
+    common = sorted(set.intersection(*chosen))
+    return common if len(common) >= least else []
 
 
 def by_arm(profile: Profile, scores: pd.DataFrame, data: str, level: float = 0.95) -> pd.DataFrame:
@@ -67,27 +105,35 @@ def order(profile: Profile, scores: pd.DataFrame, data: str) -> pd.DataFrame:
     Spearman's rank correlation over the seven heads of Table 5.
 
     Returns:
-        One row per metric: `metric, heads`, `paper` (of the means over seeds and the quoted numbers) with its exact
-        one-sided `p`, `paper, lowest seed` and `paper, highest seed` (of a single seed's trainings), and `two seeds`,
-        the mean over pairs of seeds of the correlation between them: what can be expected at most.
+        One row per metric: `metric, heads, seeds` (those that all heads have), `paper` (of the means over seeds and the
+        quoted numbers) with its exact one-sided `p`, `paper, lowest seed` and `paper, highest seed` (of a single seed's
+        trainings), and `two seeds`, the mean over pairs of seeds of the correlation between them: what can be expected
+        at most (NaN with one seed).
+
+    Raises:
+        ZDError: no seed has been trained with all of them.
     """
     assert profile.study is not None
     quoted = published.load("nyu", "head variants").set_index("method")
+    seeds = _common_seeds(profile.study.arms, TABLE_5, least=1)
+    if not seeds:
+        raise ZDError(f"profiles/{profile.name}.yaml: no seed has been trained with all heads of Table 5: train on")
     rows = []
     for metric in METRICS:
-        values = np.array(_values(scores, data, metric, TABLE_5))  # heads, seeds
-        paper = np.array([float(quoted.loc[QUOTED[arm], metric]) for arm in TABLE_5])
+        values = np.array(_values(scores[scores["seed"].isin(seeds)], data, metric, TABLE_5))  # heads, seeds
+        paper = quoted.loc[[QUOTED[arm] for arm in TABLE_5], metric].to_numpy(np.float64)
         single = [spearman(column, paper) for column in values.T]
         pairs = [spearman(values[:, a], values[:, b]) for a, b in combinations(range(values.shape[1]), 2)]
         rows.append(
             {
                 "metric": metric,
                 "heads": len(TABLE_5),
+                "seeds": len(seeds),
                 "paper": spearman(values.mean(1), paper),
                 "p": permutation_p(values.mean(1), paper),
                 "paper, lowest seed": min(single),
                 "paper, highest seed": max(single),
-                "two seeds": float(np.mean(pairs)),
+                "two seeds": float(np.mean(pairs)) if pairs else float("nan"),
             }
         )
     return pd.DataFrame(rows)
@@ -118,8 +164,10 @@ def choice(profile: Profile, measured: pd.DataFrame, level: float = 0.95) -> pd.
 
 
 def _over_seeds(values: Float64[np.ndarray, " seeds"], level: float) -> tuple[float, float, float]:
-    """Mean, and the ends of its interval by Student's t."""
+    """Mean, and the ends of its interval by Student's t; of one training there is none (NaN)."""
     mean = float(values.mean())
+    if len(values) < 2:
+        return mean, float("nan"), float("nan")
     half = float(stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
     return mean, mean - half, mean + half
 
@@ -182,7 +230,8 @@ def _tests_in_words(profile: Profile, family: pd.DataFrame) -> list[str]:
 
 def _order_in_words(ranks: pd.DataFrame) -> str:
     parts = [
-        f"{HEADERS[row['metric']]}: ρ = {row['paper']:+.2f}, p = {row['p']:.2f}; two seeds {row['two seeds']:+.2f}"
+        f"{HEADERS[row['metric']]}: ρ = {row['paper']:+.2f}, p = {row['p']:.2f}"
+        + (f"; two of our seeds {row['two seeds']:+.2f}" if row["seeds"] > 1 else "")
         for row in ranks.to_dict("records")
     ]
     agrees = [row["p"] < LEVEL for row in ranks.to_dict("records")]
