@@ -18,7 +18,7 @@ def ran(tmp_path, monkeypatch):
 
     def write(key, here):
         names.append(key)
-        scores = here.per_image / (f"{key}.csv" if key in unlabelled.REFERENCES else f"study_{key}.csv")
+        scores = here.per_image / (f"{key}.csv" if key in unlabelled.ALONE else f"study_{key}.csv")
         scores.parent.mkdir(parents=True, exist_ok=True)
         pd.DataFrame({"value": [len(key)]}).to_csv(scores, index=False)
 
@@ -33,13 +33,14 @@ def ran(tmp_path, monkeypatch):
     monkeypatch.setattr(unlabelled, "prepare", lambda here: {})
     monkeypatch.setattr(unlabelled, "run_job", lambda profile, tuning, key, here: write(key, here))
     monkeypatch.setattr(unlabelled, "judge_reference", lambda name, profile, tuning, here: write(name, here))
+    monkeypatch.setattr(unlabelled.room_kinds, "main", lambda: write("room_kinds", Here(unlabelled.STUDY)))
     monkeypatch.setattr(unlabelled, "load_profile", load)
     return names
 
 
 def test_all_jobs_run_once_and_leave_a_record(ran, tmp_path, capsys) -> None:
     assert unlabelled.main() == 0
-    assert ran == [*jobs(unlabelled.load_profile(unlabelled.STUDY)), "meter", "constant"]
+    assert ran == [*jobs(unlabelled.load_profile(unlabelled.STUDY)), "meter", "constant", "room_kinds"]
     record = read_json(tmp_path / "results" / "provenance" / "plain_2.json")
     assert record["step"] == "plain_2"
     assert list(record["outputs"]) == ["results/per_image/study_plain_2.csv"]
@@ -47,8 +48,8 @@ def test_all_jobs_run_once_and_leave_a_record(ran, tmp_path, capsys) -> None:
     assert {"zdlib/train/methods/depth_anything.py", "zdlib/losses/depth_anything.py"} <= named
     assert "zdlib/paper/unlabelled/study.py" not in named, "other statistics make no training stale"
     assert unlabelled.main() == 0
-    assert len(ran) == 26
-    assert capsys.readouterr().out.count(": current") == 26
+    assert len(ran) == 27
+    assert capsys.readouterr().out.count(": current") == 27
 
 
 def test_what_has_changed_runs_again_and_nothing_else(ran, tmp_path, monkeypatch) -> None:
