@@ -92,7 +92,11 @@ make_venv() {
     fi
     echo "environment: installing the packages of pyproject.toml into .venv (some minutes, once)"
     # One command for everything, so that pip weighs torch and torchvision together with all other pins.
-    "$python" -m pip install --disable-pip-version-check --editable ".[test]" ||
+    "$python" -m pip install --disable-pip-version-check --editable ".[test,demo]" ||
+        die "installation failed (see above): check the network and run the same command again"
+    # What pyproject.toml says why pip must not weigh.
+    "$python" -m pip install --disable-pip-version-check --no-deps \
+        "$(sed -n 's/^without-dependencies = "\(.*\)"$/\1/p' pyproject.toml)" ||
         die "installation failed (see above): check the network and run the same command again"
     printf '%s' "$wanted" >"$stamp"
 }

@@ -41,7 +41,9 @@ def tracked() -> list[Path]:
 
 def test_environment_yml_has_the_pins_of_pyproject() -> None:
     pip = next(entry["pip"] for entry in ENVIRONMENT["dependencies"] if isinstance(entry, dict))
-    assert pip == PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    extras = PROJECT["optional-dependencies"]
+    needed = [*PROJECT["dependencies"], *extras["test"], *(pin for pin in extras["demo"] if ";" not in pin)]
+    assert pip == list(dict.fromkeys(needed))
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pip)
     assert ENVIRONMENT["name"] == PROJECT["name"]
 

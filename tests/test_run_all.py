@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from zdlib.apps.demo.server import GRADIO
+
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ("bash", "cat", "cksum", "dirname", "env", "sed", "rm")
 # Answers like a Python 3.11 or later, makes a .venv with itself in it, and records installations and commands.
@@ -19,7 +21,10 @@ case "$*" in
     *) echo "$*" >>calls ;;
 esac
 """
-INSTALL = "install --disable-pip-version-check --editable .[test]"
+INSTALL = [
+    "install --disable-pip-version-check --editable .[test,demo]",
+    f"install --disable-pip-version-check --no-deps gradio=={GRADIO}",
+]
 CODE_CHECKS = ["-m ruff check .", "-m ruff format --check .", "-m mypy"]
 PYTEST = "-m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder"
 
@@ -58,7 +63,7 @@ def calls(folder: Path) -> list[str]:
 
 def test_first_call_makes_the_environment_and_the_second_does_not(checkout: Path) -> None:
     assert run(checkout).returncode == 0
-    assert calls(checkout) == ["venv", INSTALL, "-m zdlib.pipeline run --profile demo"]
+    assert calls(checkout) == ["venv", *INSTALL, "-m zdlib.pipeline run --profile demo"]
     assert run(checkout, "--profile", "smoke", "--jobs=2", "--force", "03").returncode == 0
     assert calls(checkout) == ["-m zdlib.pipeline run --profile smoke --jobs 2 --force 03"]
     assert run(checkout, "--status", "--profile=paper").returncode == 0
@@ -69,9 +74,9 @@ def test_an_installation_that_failed_is_done_again(checkout: Path) -> None:
     failed = run(checkout, PIP_STATUS="1")
     assert failed.returncode == 2
     assert "installation failed" in failed.stderr
-    assert calls(checkout) == ["venv", INSTALL]
+    assert calls(checkout) == ["venv", INSTALL[0]]
     assert run(checkout).returncode == 0
-    assert calls(checkout) == [INSTALL, "-m zdlib.pipeline run --profile demo"]
+    assert calls(checkout) == [*INSTALL, "-m zdlib.pipeline run --profile demo"]
 
 
 @pytest.mark.parametrize("changed", ["pins", "place"])
@@ -84,7 +89,7 @@ def test_changed_pins_and_a_moved_checkout_are_installed_again(checkout: Path, c
     else:
         checkout = checkout.rename(checkout.parent / "moved paper")
     assert run(checkout).returncode == 0
-    assert calls(checkout) == [INSTALL, "-m zdlib.pipeline run --profile demo"]
+    assert calls(checkout) == [*INSTALL, "-m zdlib.pipeline run --profile demo"]
 
 
 def test_the_active_conda_environment_is_used_if_it_is_ours(checkout: Path) -> None:
@@ -105,7 +110,7 @@ def test_tests_run_in_order_and_the_first_failure_ends_them(checkout: Path) -> N
     # There are none in this checkout, so the patterns stay; the front page runs after what it states.
     patterns = [f"notebooks/{numbers}_*.ipynb" for numbers in ("0[1-9]", "[1-8][0-9]", "00", "99")]
     notebooks = " ".join(["-m pytest -c tests/notebooks/pytest.ini --rootdir .", *patterns])
-    assert calls(checkout)[2:] == [*CODE_CHECKS, PYTEST, notebooks]
+    assert calls(checkout)[3:] == [*CODE_CHECKS, PYTEST, notebooks]
     python = checkout / ".venv" / "bin" / "python"
     python.write_text(python.read_text().replace('*) echo "$*" >>calls', '*mypy) exit 1 ;;\n    *) echo "$*" >>calls'))
     assert run(checkout, "--test").returncode == 1
@@ -115,7 +120,7 @@ def test_tests_run_in_order_and_the_first_failure_ends_them(checkout: Path) -> N
 @pytest.mark.parametrize("options", [["--test", "fast"], ["--test=fast"]])
 def test_fast_tests_leave_out_slow_ones_and_notebooks(checkout: Path, options: list[str]) -> None:
     assert run(checkout, *options).returncode == 0
-    assert calls(checkout)[2:] == [*CODE_CHECKS, f"{PYTEST} -m not slow"]
+    assert calls(checkout)[3:] == [*CODE_CHECKS, f"{PYTEST} -m not slow"]
 
 
 @pytest.mark.parametrize(

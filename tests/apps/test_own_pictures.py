@@ -23,7 +23,7 @@ from zdlib.models.factory import build_model
 from zdlib.recipes import RECIPES
 
 COUNT = 12
-PLACES = ("hall",) * 6 + ("office",) * 3 + ("test_attic",) + ("test_stairs",) * 2  # of the pictures, one after the other
+PLACES = ("hall",) * 6 + ("office",) * 3 + ("test_attic",) + ("test_stairs",) * 2  # of the pictures
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -1,4 +1,4 @@
-"""The command line: `zdlib train | evaluate | score | predict | convert | info | data | bench`."""
+"""The command line: `zdlib train | evaluate | score | predict | demo | convert | info | data | bench`."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from zdlib.apps import (
     bench_command,
     data_commands,
+    demo_command,
     evaluate_command,
     model_commands,
     predict_command,
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     score_command.add_parser(commands)
     commands.begin_group("use a network")
     predict_command.add_parser(commands)
+    demo_command.add_parser(commands)
     model_commands.add_parsers(commands)
     commands.begin_group("data")
     data_commands.add_parser(commands)

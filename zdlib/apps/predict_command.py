@@ -127,7 +127,8 @@ def _run(options: argparse.Namespace) -> None:
             )
         outputs = {path: output_files(options.out, path, False, INVERSE) for path in paths}
         plan_outputs([(path, outputs[path]) for path in paths], weights)
-    wanted = _wanted(options, model)
+    wanted = wanted_inference(model, options.domain, options.scene, options.flip, options.pad)
+    wanted = replace(wanted, precision=options.precision)
     for path in tqdm(paths, unit="picture", disable=len(paths) == 1):  # one at a time: a folder needs no more memory
         line = (_predict_video if is_video(path) else _predict_picture)(model, path, outputs[path], wanted, options)
         tqdm.write(f"{path}: {line} -> {outputs[path][0]}")
@@ -150,19 +151,33 @@ def _model(options: argparse.Namespace) -> "DepthModel":
     return model
 
 
-def _wanted(options: argparse.Namespace, model: "DepthModel") -> "Inference":
-    """How to predict.
+def wanted_inference(
+    model: "DepthModel",
+    domain: str | None = None,
+    scene: str | None = None,
+    flip: bool | None = None,
+    pad: bool | None = None,
+) -> "Inference":
+    """The usual way with a picture, changed where something is given.
+
+    Args:
+        model: the network.
+        domain: the head to use, of a model with several.
+        scene: the same by what is seen, `indoor` or `outdoor`; of no effect on a model with one head.
+        flip: average with the mirrored picture's prediction.
+        pad: surround the picture by its reflection.
 
     Raises:
-        ZDError: `--domain` and `--scene` are both given.
+        ZDError: `domain` and `scene` are both given.
     """
-    if options.domain and options.scene:
+    if domain and scene:
         raise ZDError("--domain and --scene choose the same thing: leave one out")
-    domain = options.domain or {"indoor": "nyu", "outdoor": "kitti"}.get(options.scene)
-    if options.scene and not model.domains[1:]:  # one head for every scene
+    domain = domain or {"indoor": "nyu", "outdoor": "kitti"}.get(scene or "")
+    if scene and not model.domains[1:]:  # one head for every scene
         domain = None
-    chosen = {key: getattr(options, key) for key in ("flip", "pad") if getattr(options, key) is not None}
-    return replace(usual_inference(model), precision=options.precision, domain=domain, **chosen)
+    usual = usual_inference(model)
+    flip, pad = usual.flip if flip is None else flip, usual.pad if pad is None else pad
+    return replace(usual, domain=domain, flip=flip, pad=pad)
 
 
 def usual_inference(model: "DepthModel") -> "Inference":
