@@ -196,7 +196,7 @@ def test_help_has_the_commands_in_groups(capsys):
     groups = words[words.index("train and evaluate:") :]
     assert [word for word in groups if word] == [
         *("train and evaluate:", "train", "evaluate", "score"),
-        *("use a network:", "predict", "demo", "convert", "info"),
+        *("use a network:", "predict", "demo", "export", "convert", "info"),
         *("data:", "data"),
         *("measure:", "bench"),
     ]

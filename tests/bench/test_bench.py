@@ -82,7 +82,7 @@ def plain_depth(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("contestant", [*SAVINGS[1:], "zdlib"])
+@pytest.mark.parametrize("contestant", [*SAVINGS[1:], "zdlib", "ONNX Runtime"])
 def test_every_saving_leaves_the_depth(plain_depth, contestant, monkeypatch):
     from zdlib.models.layers import attention
 

@@ -12,7 +12,7 @@ def add_parser(commands: Commands) -> None:
         "bench",
         help="time and memory, side by side with other implementations",
         description="Contestants with the same weights take turns in processes of their own; nothing is timed before "
-        "their answers agree. Writes results/bench/; needs transformers for one of the tables.",
+        "their answers agree. Writes results/bench/; some contestants need transformers or the extra export.",
     )
     add_options(timing)
     timing.set_defaults(run=_run)

@@ -1,4 +1,4 @@
-"""The command line: `zdlib train | evaluate | score | predict | demo | convert | info | data | bench`."""
+"""The command line: `zdlib train | evaluate | score | predict | demo | export | convert | info | data | bench`."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from zdlib.apps import (
     data_commands,
     demo_command,
     evaluate_command,
+    export_command,
     model_commands,
     predict_command,
     score_command,
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.begin_group("use a network")
     predict_command.add_parser(commands)
     demo_command.add_parser(commands)
+    export_command.add_parser(commands)
     model_commands.add_parsers(commands)
     commands.begin_group("data")
     data_commands.add_parser(commands)

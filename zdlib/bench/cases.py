@@ -37,14 +37,15 @@ _PAIR = ("plain", "zdlib")
 _STOCK = tuple(name + STOCK_ALLOCATOR for name in _PAIR)
 _COMPILED = ("zdlib", "zdlib compiled", "zdlib bf16", "zdlib compiled bf16")
 _TRAINERS = (*_PAIR, "zdlib, blocks recomputed", *_STOCK)
-_BEIT = ("transformers", "zdlib", "zdlib bf16", "transformers" + STOCK_ALLOCATOR, _STOCK[1])
+_ZOE = (*_PAIR, "zdlib bf16", "ONNX Runtime", *_STOCK)
+_BEIT = ("transformers", "zdlib", "zdlib bf16", "ONNX Runtime", "transformers" + STOCK_ALLOCATOR, _STOCK[1])
 _HUGGING = ("transformers", "zdlib", "zdlib bf16")
 
 CASES = {
     case.name: case
     for case in (
-        Case("ZoeD SwinV2-B", "inference", "zoe_swin2_b", (*_PAIR, "zdlib bf16", *_STOCK)),
-        Case("ZoeD SwinV2-T", "inference", "zoe_swin2_t", (*_PAIR, "zdlib bf16", *_STOCK), (256, 256)),
+        Case("ZoeD SwinV2-B", "inference", "zoe_swin2_b", _ZOE),
+        Case("ZoeD SwinV2-T", "inference", "zoe_swin2_t", _ZOE, (256, 256)),
         Case("ZoeD BEiT-L", "inference", "zoe_beit_l", _BEIT),
         *(
             Case(f"Depth Anything V2-{n.upper()}", "depth_anything", f"depth_anything_v2_{n}", _HUGGING, (518, 686))

@@ -1,4 +1,4 @@
-"""The ways to do a case's work: ours, the un-optimised twin, Hugging Face's.
+"""The ways to do a case's work: ours, the un-optimised twin, Hugging Face's, ONNX Runtime with our network.
 
 A contestant is made from a case and a file of weights, and gives a function that does the work once. What that returns
 is compared with the others' before anything is timed.
@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zdlib.bench import onnx_runtime
 from zdlib.bench.cases import SAVINGS, STOCK_ALLOCATOR, Case
 from zdlib.bench.depth_anything import forward_pass, is_depth_anything
 from zdlib.bench.reference import PlainZoeDepth, Stage, plain_loss
@@ -72,6 +73,8 @@ def _inference(case: Case, contestant: str, weights: Path) -> Work:
     if contestant in SAVINGS:
         plain = _with_savings(model.network, contestant)
         return _depth_of(lambda: plain(x)[:, 0])
+    if contestant == onnx_runtime.NAME:
+        return _depth_of(onnx_runtime.forward_pass(model, x))
     if "compiled" in contestant:
         model.network.compile(dynamic=False)
     once = Inference(flip=False, precision="bf16" if contestant.endswith("bf16") else "fp32")

@@ -118,7 +118,7 @@ def ratios(found: pd.DataFrame) -> Figure:
     axes.scatter(rows["memory_ratio"], places, s=22, marker="D", color=COLOURS[1], label="memory", zorder=3)
     axes.set_yticks(places, rows["case"] + ": " + rows["contestant"])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlim(0, 1.1)
+    axes.set_xlim(0, max(1.1, 1.02 * float(rows[["ratio_high", "memory_ratio"]].to_numpy().max())))
     axes.set_xlabel("share of the first contestant's")
     axes.grid(False, axis="y")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
