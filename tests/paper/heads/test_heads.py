@@ -89,6 +89,7 @@ def test_a_grid_under_way_is_a_study_of_what_there_is(tmp_path, monkeypatch):
         "splitter": [1],
     }
     assert half.pairs == half.family == [("naive", "inverse")]
+    assert heads.budget(heads.ended(PROFILE, paths)).endswith("batches of 8, 1 to 3 seeds per head")
     table = heads.by_arm(heads.ended(PROFILE, paths), scores(ORDERED).query("seed == 1"), "Rooms-N")
     assert table["abs_rel_low"].isna().all()  # of one training there is no interval
     with pytest.raises(ZDError, match="no seed has been trained with all heads of Table 5"):

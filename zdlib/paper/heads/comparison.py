@@ -62,6 +62,18 @@ def ended(profile: Profile, paths: RunPaths) -> Profile:
     )
 
 
+def budget(profile: Profile) -> str:
+    """What every head was given, in words: epochs, data, size, batches, seeds."""
+    assert profile.study is not None
+    train, (height, width) = profile.train, profile.model.input_size
+    seeds = sorted({len(arm.seeds) for arm in profile.study.arms.values()})
+    counted = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
+    return (
+        f"{train.epochs} epochs of {profile.data.nyu.title} at {height}×{width}, batches of {train.batch_size}, "
+        f"{counted} seeds per head"
+    )
+
+
 def _common_seeds(arms: Mapping[str, Arm], names: Sequence[str], least: int = 2) -> list[int]:
     """The seeds that all these arms have; none if there are fewer than `least`."""
     chosen = [set(arms[name].seeds) if name in arms else set() for name in names]
