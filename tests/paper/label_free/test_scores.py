@@ -78,3 +78,13 @@ def test_places_of_a_frame_scaled_as_a_whole(frames):
 def test_mean_intersection_over_union_is_of_the_classes_that_occur():
     confusion = pd.DataFrame({"true": [0, 0, 1], "found": [0, 1, 1], "pixels": [3, 1, 4]})
     assert video_scores.miou(confusion) == pytest.approx((3 / 4 + 4 / 5) / 2)
+
+
+def test_the_scan_is_the_truth_of_the_eigen_rules_alone(frames):
+    frame = frames[0]
+    assert frame.truth(judged.DENSE) is frame.sample
+    scan = frame.truth(judged.EIGEN)
+    known = scan.depth > 0
+    assert 0.05 < known.mean() < 0.3
+    close = np.abs(scan.depth[known] / np.where(frame.sample.depth > 0, frame.sample.depth, np.inf)[known] - 1) < 0.02
+    assert close.mean() > 0.8

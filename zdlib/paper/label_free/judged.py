@@ -41,6 +41,7 @@ class StreetFrame:
         occluded: not seen by the right camera.
         moving: belongs to something that moves.
         disparity: of the left camera, pixels; 0 where there is no depth.
+        scan: the sample with what the scanner measured for depth: the truth of `streets/eigen`.
     """
 
     number: int
@@ -49,6 +50,11 @@ class StreetFrame:
     occluded: Bool[np.ndarray, "h w"]
     moving: Bool[np.ndarray, "h w"]
     disparity: Float32[np.ndarray, "h w"]
+    scan: Sample
+
+    def truth(self, protocol: str) -> Sample:
+        """The sample with the depth that a protocol means."""
+        return self.scan if protocol == EIGEN else self.sample
 
 
 def street_store() -> Store:
@@ -78,7 +84,9 @@ def street_frame(store: Store, clip: int, moment: int, number: int) -> StreetFra
         intrinsics=store.intrinsics,
     )
     disparity = np.divide(product, frame.depth, out=np.zeros_like(frame.depth), where=frame.depth > 0)
-    return StreetFrame(number, sample, frame.right, frame.occluded, frame.moving, disparity)
+    assert frame.points is not None
+    scan = replace(sample, depth=store.lidar_depth(frame.points))
+    return StreetFrame(number, sample, frame.right, frame.occluded, frame.moving, disparity, scan)
 
 
 @dataclass(frozen=True)

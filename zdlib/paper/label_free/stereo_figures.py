@@ -64,10 +64,12 @@ def _ones(small: Float32[np.ndarray, "_ _"], frame: StreetFrame) -> Float32[np.n
 
 @mpl.rc_context(STYLE)
 def by_level(rows: pd.DataFrame, reference: float, title: str = "mean depth map") -> Figure:
-    """AbsRel of each level's output with its interval, one line per network, and what needs no picture."""
+    """AbsRel of each level's output with its interval, a line per network of six levels; and what needs no picture."""
     figure = new_figure(height=2.9)
     axes = figure.subplots()
     for method, group in rows.groupby("method", sort=False):
+        if len(group) < len(LEVELS):
+            continue
         x = [LEVELS.index(level) for level in group["level"]]
         ends = np.abs(group[["abs_rel_low", "abs_rel_high"]].to_numpy().T - group["abs_rel"].to_numpy())
         axes.errorbar(x, group["abs_rel"], ends, marker="o", markersize=3, capsize=2, label=method)
@@ -94,8 +96,9 @@ def photometric_bins(bins: pd.DataFrame) -> Figure:
         for axes in (left, right):
             axes.set_xticks(middle, names, rotation=35, ha="right")
             axes.set_xlabel("photometric error")
-            axes.set_ylim(0, None)
     left.set_ylabel("error of the disparity [px]")
     right.set_ylabel("pixels [%]")
+    for axes in (left, right):
+        axes.set_ylim(0, None)
     left.legend()
     return figure

@@ -58,7 +58,7 @@ def score_stereo(model: GargDepthModel) -> StereoScores:
         named = {"frame": frame.number, "scene": frame.sample.scene}
         for name in (EIGEN, DENSE):
             rules = protocols.get(name)
-            scored = image_rows(maps[-1], frame.sample, rules)
+            scored = image_rows(maps[-1], frame.truth(name), rules)
             rows += [{"data": "Streets-K", "protocol": name, **named, **row} for row in scored]
         for level, (disparity, depth) in enumerate(zip(disparities, maps, strict=True)):
             scores = image_rows(depth, frame.sample, protocols.get(DENSE), ("as predicted",))[0]
@@ -146,7 +146,7 @@ def score_baselines() -> pd.DataFrame:
         for title in (CONSTANT, MEAN_MAP, MEAN_INVERSE_MAP):
             for name in (EIGEN, DENSE):
                 named = {"method": title, "data": "Streets-K", "protocol": name, "frame": frame.number}
-                scored = image_rows(maps[title], frame.sample, protocols.get(name))
+                scored = image_rows(maps[title], frame.truth(name), protocols.get(name))
                 rows += [{**named, "scene": frame.sample.scene, **row} for row in scored]
     return pd.DataFrame(rows)
 

@@ -39,9 +39,11 @@ def costs_in_words() -> str:
 
 
 def levels_in_words() -> str:
-    """Of each network, from the coarsest to the finest level, and where it does not improve."""
+    """Of each network of several levels, from the coarsest to the finest, and where it does not improve."""
     lines = []
     for method, group in per_level().groupby("method", sort=False):
+        if len(group) < 2:
+            continue
         values = group.set_index("level")["abs_rel"]
         worse = [str(after) for before, after in pairwise(values.index) if values[after] >= values[before]]
         steps = " → ".join(f"{value:.3f}" for value in values)

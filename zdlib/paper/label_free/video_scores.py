@@ -94,7 +94,7 @@ def _image_rows(data: str, depth: Float32[np.ndarray, "_ _"], frame: StreetFrame
     rows = []
     for name in (EIGEN, DENSE):
         named = {"data": data, "protocol": name, "frame": frame.number, "scene": frame.sample.scene}
-        rows += [{**named, **row} for row in image_rows(depth, frame.sample, protocols.get(name), SCALED)]
+        rows += [{**named, **row} for row in image_rows(depth, frame.truth(name), protocols.get(name), SCALED)]
     return rows
 
 
