@@ -56,7 +56,7 @@ def against_in_words(goal: float = 0.6) -> str:
     """How the best network that pairs taught stands between the mean map and those that were told."""
     table = against(DENSE).set_index("method")
     taught = table.loc[[name for name in taught_by_pairs().values() if name in table.index]]
-    best = taught["abs_rel"].idxmin()
+    best = str(taught["abs_rel"].idxmin())
     row, mean = taught.loc[best], table.loc[MEAN_MAP]
     apart, share = row["abs_rel_high"] < mean["abs_rel_low"], row["AbsRel / mean map's"]
     return (
