@@ -58,12 +58,13 @@ def against_in_words(goal: float = 0.6) -> str:
     taught = table.loc[[name for name in taught_by_pairs().values() if name in table.index]]
     best = str(taught["abs_rel"].idxmin())
     row, mean = taught.loc[best], table.loc[MEAN_MAP]
+    error = table["abs_rel"].to_dict()
     apart, share = row["abs_rel_high"] < mean["abs_rel_low"], row["AbsRel / mean map's"]
     return (
-        f"Best of those that pairs taught: *{best}*, AbsRel {row['abs_rel']:.3f}, {share:.2f} of the mean map's "
+        f"Best of those that pairs taught: *{best}*, AbsRel {error[best]:.3f}, {share:.2f} of the mean map's "
         f"({'the intervals do not touch' if apart else 'the intervals overlap'}; the goal of {goal:g} is "
         f"{'reached' if share <= goal else 'missed'}); constant depth has "
-        f"{table.loc['constant depth', 'abs_rel']:.3f}, {SUPERVISED} {table.loc[SUPERVISED, 'abs_rel']:.3f}."
+        f"{error['constant depth']:.3f}, {SUPERVISED} {error[SUPERVISED]:.3f}."
     )
 
 
