@@ -89,6 +89,29 @@ def test_scale_and_shift_of_the_targets_teach_nothing(folder):
         assert two[name].item() == pytest.approx(one[name].item(), rel=1e-4)
 
 
+def test_several_data_sets_share_every_batch_and_are_judged_apart(folder):
+    """Here twice the same one, the second up to three metres: relative depth has no range, its judgement has."""
+    profile = relative_profile()
+    entry = profile.data.train[0]
+    sets = (entry.model_copy(update={"name": "A"}), entry.model_copy(update={"name": "B"}))
+    run = profile.runs["midas"].model_copy(update={"options": {"farthest": {"B": 3.0}}})
+    train_section = profile.train.model_copy(update={"epochs": 1, "batch_size": 4})
+    data = profile.data.model_copy(update={"train": sets})
+    both = profile.model_copy(update={"data": data, "runs": {"midas": run}, "train": train_section})
+    method, frames = find_method(both, run), open_frames(both, run)
+    feed = method.feed(frames, torch.Generator().manual_seed(1))
+    for batch in feed.order:
+        assert sorted(feed.items[position]["domain"].item() for position in batch) == [0, 0, 1, 1]
+    depths = torch.stack([feed.items[position]["depth"] for position in range(len(feed.items))])
+    assert depths[depths > 0].min() >= 0.5  # no metre among them
+    assert depths.max() <= 1
+    near = method.selection_set(frames).parts[1]
+    assert all(near[place]["depth"][near[place]["mask"]].max() < 3 for place in range(len(near)))
+    row = train(both, "midas").validations.iloc[0]
+    assert row["abs_rel"] == pytest.approx((row["abs_rel A"] + row["abs_rel B"]) / 2)
+    assert row["abs_rel A"] != row["abs_rel B"]
+
+
 def test_killed_once_it_ends_as_if_it_never_had_been(folder, monkeypatch):
     profile = relative_profile()
     whole = train(profile, "midas", RunPaths("whole"))
