@@ -15,7 +15,9 @@ from PIL import Image
 from safetensors import safe_open
 
 from zdlib.apps.command_line import main
+from zdlib.apps.evaluate_command import _text
 from zdlib.config import ModelConfig, load_profile
+from zdlib.files import sha256
 from zdlib.models.checkpoints import save_checkpoint
 from zdlib.models.choice import PACKAGED_FILE
 from zdlib.models.depth_model import Convention
@@ -193,3 +195,28 @@ def test_the_shipped_profile_is_complete():
     assert profile.data.train[0].split == profile.data.tests[0].split
     assert not profile.runs["tuned"].segments
     assert (ROOT / profile.runs["tuned"].start_from).samefile(PACKAGED_FILE)
+
+
+def test_the_readme_states_what_the_committed_run_gave():
+    folder, readme = ROOT / "results/own_pictures", (ROOT / "README.md").read_text()
+    shown = readme.partition("<!-- own:begin")[2].partition("-->\n")[2].partition("\n<!-- own:end -->")[0]
+    table = pd.read_csv(folder / "evaluate/tuned.csv")
+    assert shown == _text(table).partition("\n\n")[0]
+    gain = pd.read_csv(folder / "evaluate/tuned_gains.csv").set_index("metric").loc["abs_rel"]
+    words = "AbsRel changes by {:.3f} (95 % interval {:.3f} to {:.3f}".format(*gain[["difference", "low", "high"]])
+    assert words.replace("-", "−") in readme
+    before, after = (table["abs_rel"].iloc[place] for place in (-2, -1))
+    assert f"AbsRel {before:.3f} before, {after:.3f} after" in (ROOT / "profiles/own_pictures.yaml").read_text()
+
+
+def test_the_committed_run_began_with_the_network_in_the_box_and_its_tables_are_those_it_wrote():
+    record = json.loads((ROOT / "results/own_pictures/provenance/evaluate_tuned.json").read_text())
+    began_with = record["inputs"][PACKAGED_FILE.relative_to(ROOT).as_posix()]
+    again = "train and evaluate again: README, Own data, the whole way"
+    assert began_with == sha256(PACKAGED_FILE), f"zoe_light is another one now: {again}"
+    written = {path: sha256(ROOT / path) for path in record["outputs"]}
+    assert written == record["outputs"]
+    training = json.loads((ROOT / "results/own_pictures/checkpoints/tuned_training.json").read_text())
+    assert training["identity"]["content of run.start_from"] == began_with
+    weights = "results/own_pictures/checkpoints/tuned.safetensors"
+    assert training["outputs"]["tuned.safetensors"] == record["inputs"][weights]
