@@ -38,44 +38,18 @@ def build_page(networks: Networks, measure: Measure, examples: list[Path]) -> An
         gr.Markdown(f"# {TITLE}\nPictures stay on the machine that serves this page.")
         with gr.Row():
             with gr.Column(scale=2):
-                picture = _picture_field()
-                network = gr.Dropdown(networks.choices(), value=networks.default, label="Network", elem_id="network")
-                scene = gr.Radio(_SCENES, value="", label="Scene", visible=networks.has_scenes(networks.default))
-                fov = gr.Textbox(
-                    label="Horizontal field of view in degrees",
-                    placeholder="by the picture's EXIF, else a 28 mm lens",
-                    max_length=10,
-                    elem_id="fov",
-                )
-                button = gr.Button("Measure depth", variant="primary", elem_id="measure")
-                if examples:
-                    gr.Examples(
-                        [[str(path)] for path in examples],
-                        picture,
-                        label="Examples (rendered rooms)",
-                        cache_examples=False,
-                    )
+                picture, network, scene, fov, button = _choices(networks, examples)
             with gr.Column(scale=3):
-                view = gr.HTML(EMPTY, js_on_load=_asset("page.js"), elem_id="depth")
-                summary = gr.Markdown(elem_id="summary")
-                cloud = gr.Model3D(
-                    label="Points (drag to turn)",
-                    clear_color=(0.12, 0.12, 0.12, 1.0),
-                    camera_position=(100, 80, None),
-                    interactive=False,
-                    elem_id="points",
-                    height=360,
-                )
-                results = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="files")
+                results = _results()
         gr.on(
             [picture.change, button.click],
             _answer(measure),
             [picture, network, scene, fov],
-            [view, summary, cloud, results],
+            results,
             concurrency_limit=1,
             api_visibility="private",
             trigger_mode="always_last",
-            show_progress_on=view,
+            show_progress_on=results[0],
         )
         network.change(
             lambda name: gr.update(visible=networks.has_scenes(name), value=""),
@@ -86,6 +60,39 @@ def build_page(networks: Networks, measure: Measure, examples: list[Path]) -> An
         )
     page.queue(max_size=_WAITING, default_concurrency_limit=1)
     return page
+
+
+def _choices(networks: Networks, examples: list[Path]) -> tuple[Any, ...]:
+    """The fields for picture, network, scene and field of view, and the button; below them, examples."""
+    picture = _picture_field()
+    network = gr.Dropdown(networks.choices(), value=networks.default, label="Network", elem_id="network")
+    scene = gr.Radio(_SCENES, value="", label="Scene", visible=networks.has_scenes(networks.default))
+    fov = gr.Textbox(
+        label="Horizontal field of view in degrees",
+        placeholder="by the picture's EXIF, else a 28 mm lens",
+        max_length=10,
+        elem_id="fov",
+    )
+    button = gr.Button("Measure depth", variant="primary", elem_id="measure")
+    if examples:
+        rows = [[str(path)] for path in examples]
+        gr.Examples(rows, picture, label="Examples (rendered rooms)", cache_examples=False)
+    return picture, network, scene, fov, button
+
+
+def _results() -> list[Any]:
+    """The places of the map, a line about it, the points, and the files."""
+    view = gr.HTML(EMPTY, js_on_load=_asset("page.js"), elem_id="depth")
+    summary = gr.Markdown(elem_id="summary")
+    cloud = gr.Model3D(
+        label="Points (drag to turn)",
+        clear_color=(0.12, 0.12, 0.12, 1.0),
+        camera_position=(100, 80, None),
+        interactive=False,
+        elem_id="points",
+        height=360,
+    )
+    return [view, summary, cloud, gr.File(label="Files", file_count="multiple", interactive=False, elem_id="files")]
 
 
 def style() -> str:
