@@ -2,6 +2,10 @@
 
 Its arena is off: like everybody else's, its memory comes from the process's allocator, which keeps what was freed, and
 is measured alike. It works on as many threads as PyTorch.
+
+int8 does not take part: dynamic quantisation of its products saved a tenth of the time (ZoeD SwinV2-T on one thread:
+0.35 s of processor time in place of 0.39; convolutions, which are most of it, stay in float32) and moved the depth by
+4 % of its range: twice as far as bfloat16, which saves more.
 """
 
 from collections.abc import Callable
