@@ -29,6 +29,7 @@ NAMES = [
     "09_control_study",
     "10_speed",
     "11_photographs",
+    "12_heads",
     "99_conclusion",
 ]
 CHECKED = "# NBVAL_CHECK_OUTPUT"

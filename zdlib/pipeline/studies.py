@@ -13,6 +13,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
     {
         "09_control_study": "study",
         "11_photographs": "photographs",
+        "12_heads": "heads",
         "13_domains": "domains",
     }
 )

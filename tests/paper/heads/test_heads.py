@@ -13,7 +13,7 @@ from zdlib.models.zoe.depth_model import ZoeDepthModel
 from zdlib.paper.bin_centres import LEVELS
 from zdlib.paper.heads import bins as head_bins
 from zdlib.paper.heads import comparison as heads
-from zdlib.paper.heads.plots import edge_bins, level_spread
+from zdlib.paper.heads.plots import differences, edge_bins, level_spread
 from zdlib.paper.trained_runs import TrainedRun
 from zdlib.paths import RunPaths
 
@@ -77,7 +77,7 @@ def test_a_grid_under_way_is_a_study_of_what_there_is(tmp_path, monkeypatch):
     (tmp_path / "profiles").mkdir()
     paths = RunPaths("heads")
     paths.per_image.mkdir(parents=True)
-    with pytest.raises(ZDError, match=r"no two arms share two seeds: \./run_all\.sh --profile heads goes on"):
+    with pytest.raises(ZDError, match=r"no scores: \./run_all\.sh --profile heads makes them"):
         heads.ended(PROFILE, paths)
     for arm, seeds in {"inverse": (1, 2, 3), "naive": (2, 3), "splitter": (1,)}.items():
         for seed in seeds:
@@ -89,11 +89,33 @@ def test_a_grid_under_way_is_a_study_of_what_there_is(tmp_path, monkeypatch):
         "splitter": [1],
     }
     assert half.pairs == half.family == [("naive", "inverse")]
+    compared = heads.differences(heads.ended(PROFILE, paths), scores(ORDERED, noise=0.01).query("seed > 1"))
+    assert compared["arm"].unique().tolist() == ["naive head"]
+    assert compared["seeds"].tolist() == [2, 2]
     assert heads.budget(heads.ended(PROFILE, paths)).endswith("batches of 8, 1 to 3 seeds per head")
     table = heads.by_arm(heads.ended(PROFILE, paths), scores(ORDERED).query("seed == 1"), "Rooms-N")
     assert table["abs_rel_low"].isna().all()  # of one training there is no interval
     with pytest.raises(ZDError, match="no seed has been trained with all heads of Table 5"):
         heads.order(heads.ended(PROFILE, paths), scores(ORDERED), "Rooms-N")
+
+
+def test_one_training_each_is_said_to_tell_nothing():
+    arms = {arm: config.model_copy(update={"seeds": [1]}) for arm, config in PROFILE.study.arms.items()}
+    study = PROFILE.study.model_copy(update={"arms": arms, "pairs": [], "family": []})
+    single = PROFILE.model_copy(update={"study": study})
+    one = scores(ORDERED).query("seed == 1")
+    compared = heads.differences(single, one)
+    tests = heads.family(single, one, pd.DataFrame())
+    assert compared.empty
+    assert tests.empty
+    assert heads.power(compared, "Rooms-N").empty
+    assert heads.budget(single).endswith("1 seed per head")
+    ranks = heads.order(single, one, "Rooms-N")
+    assert ranks["two seeds"].isna().all()
+    said = heads.findings(single, tests, ranks, measured(15.0))
+    assert "**nothing can be said**" in said[0]
+    assert "two of our seeds" not in said[1]
+    assert "share two seeds yet" in differences(compared, {"delta1": "Δ δ1"}).texts[0].get_text()
 
 
 # ------------------------------------------------------------------------------------------------------------ bins

@@ -11,7 +11,7 @@ from scipy import stats
 from zdlib.config import Arm, Profile
 from zdlib.errors import ZDError
 from zdlib.metrics.as_text import HEADERS
-from zdlib.paper import published
+from zdlib.paper import control_study, published
 from zdlib.paper.bin_centres import LEVELS
 from zdlib.paper.heads.bins import Bins
 from zdlib.paths import RunPaths
@@ -30,6 +30,9 @@ QUOTED = {
 TABLE_5 = [arm for arm in QUOTED if arm != "softmax"]  # which has no row there, but in the text
 METRICS = ("abs_rel", "rmse")
 LEVEL = 0.05  # of tests
+_DIFFERENCES = ["arm", "data", "metric", "seeds", "difference", "difference_low", "difference_high", "sd", "p_value"]
+_FAMILY = ["arm", "against", "pairs", "difference", "difference_low", "difference_high", "p, Holm", "p, equivalence"]
+_FAMILY += ["joint low", "joint high", "sd", "sd_low", "sd_high"]
 UNDECIDED = 0.8  # share of all bins: distributions that use more of them effectively do not choose
 
 
@@ -43,7 +46,7 @@ def ended(profile: Profile, paths: RunPaths) -> Profile:
         paths: of its own run.
 
     Raises:
-        ZDError: it has no study, or no two trainings that can be compared.
+        ZDError: it has no study, or no training has ended.
     """
     if profile.study is None:
         raise ZDError(f"profiles/{profile.name}.yaml: has no study section: copy that of profiles/heads.yaml")
@@ -53,9 +56,9 @@ def ended(profile: Profile, paths: RunPaths) -> Profile:
         seeds = [seed for seed, file in files.items() if file.is_file()]
         if seeds:
             arms[arm] = config.model_copy(update={"seeds": seeds})
+    if not arms:
+        raise ZDError(f"{paths.per_image}: no scores: ./run_all.sh --profile {profile.name} makes them")
     pairs = [pair for pair in profile.study.pairs if _common_seeds(arms, pair)]
-    if not pairs:
-        raise ZDError(f"{paths.per_image}: no two arms share two seeds: ./run_all.sh --profile {profile.name} goes on")
     family = [pair for pair in profile.study.family if pair in pairs]
     return profile.model_copy(
         update={"study": profile.study.model_copy(update={"arms": arms, "pairs": pairs, "family": family})}
@@ -70,7 +73,7 @@ def budget(profile: Profile) -> str:
     counted = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
     return (
         f"{train.epochs} epochs of {profile.data.nyu.title} at {height}×{width}, batches of {train.batch_size}, "
-        f"{counted} seeds per head"
+        f"{counted} seed{'s' if seeds[-1] > 1 else ''} per head"
     )
 
 
@@ -151,6 +154,43 @@ def order(profile: Profile, scores: pd.DataFrame, data: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def differences(profile: Profile, scores: pd.DataFrame) -> pd.DataFrame:
+    """Each head minus the paper's choice over paired seeds (`control_study.compare_pairs`), over all pixels.
+
+    Of a grid under way without a pair, no row.
+    """
+    assert profile.study is not None
+    if not profile.study.pairs:
+        return pd.DataFrame(columns=_DIFFERENCES)
+    table = control_study.compare_pairs(profile, scores)
+    return table[table["where"].eq("all pixels") & table["metric"].isin(["delta1", *METRICS])][_DIFFERENCES]
+
+
+def family(profile: Profile, scores: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """The tests that were named before the trainings (`control_study.family_contrasts`); without a pair, no row."""
+    assert profile.study is not None
+    if not profile.study.family:
+        return pd.DataFrame(columns=_FAMILY)
+    return control_study.family_contrasts(profile, scores, images)[_FAMILY]
+
+
+def power(compared: pd.DataFrame, data: str, pairs: Sequence[int] = (3, 6, 12, 24)) -> pd.DataFrame:
+    """What so many pairs would find: `pairs, sd, detectable Δ of δ1` (`control_study.detectable_difference`).
+
+    Args:
+        compared: `differences`; the standard deviation is the median of δ1's contrasts. Without a pair, no row.
+        data: title of the data set.
+        pairs: how many.
+    """
+    of_data = compared[(compared["data"] == data) & (compared["metric"] == "delta1")]
+    if of_data.empty:
+        return pd.DataFrame(columns=["pairs", "sd", "detectable Δ of δ1"])
+    sd = float(of_data["sd"].median())
+    table = control_study.detectable_difference(sd, pairs).rename(columns={"detectable": "detectable Δ of δ1"})
+    table.insert(1, "sd", sd)
+    return table
+
+
 def choice(profile: Profile, measured: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """How each head's pixels choose among bins, at depth edges and elsewhere: means over seeds with their intervals.
 
@@ -203,23 +243,25 @@ def _values(scores: pd.DataFrame, data: str, metric: str, arms: Sequence[str]) -
     return [chosen[chosen["arm"] == arm].sort_values("seed")["value"].to_numpy(np.float64) for arm in arms]
 
 
-def findings(profile: Profile, family: pd.DataFrame, ranks: pd.DataFrame, bins: Bins) -> list[str]:
+def findings(profile: Profile, tests: pd.DataFrame, ranks: pd.DataFrame, bins: Bins) -> list[str]:
     """What the tables say, one sentence each (Markdown): the tests, the order, and the bins.
 
     Args:
         profile: of the study.
-        family: `zdlib.paper.control_study.family_contrasts`.
+        tests: `family`.
         ranks: `order`.
         bins: what was measured.
     """
-    return [*_tests_in_words(profile, family), _order_in_words(ranks), *_bins_in_words(profile, bins)]
+    return [*_tests_in_words(profile, tests), _order_in_words(ranks), *_bins_in_words(profile, bins)]
 
 
-def _tests_in_words(profile: Profile, family: pd.DataFrame) -> list[str]:
+def _tests_in_words(profile: Profile, tests: pd.DataFrame) -> list[str]:
     assert profile.study is not None
-    reference, pairs = str(family["against"].iloc[0]), int(family["pairs"].min())
+    if tests.empty:
+        return ["No two heads share two seeds yet: of differences between heads **nothing can be said**."]
+    reference, pairs = str(tests["against"].iloc[0]), int(tests["pairs"].min())
     smallest = 2 / 2**pairs
-    told = family.loc[family["p, Holm"] < LEVEL, "arm"].tolist()
+    told = tests.loc[tests["p, Holm"] < LEVEL, "arm"].tolist()
     if told:
         first = f"By the corrected tests δ1 of {_listed(told)} differs from that of *{reference}*."
     else:
@@ -228,11 +270,11 @@ def _tests_in_words(profile: Profile, family: pd.DataFrame) -> list[str]:
             + (f"; with {pairs} pairs none could be, since no p is below {smallest:g}" if smallest > LEVEL else "")
             + "."
         )
-    apart = family[(family["difference_low"] > 0) | (family["difference_high"] < 0)]
+    apart = tests[(tests["difference_low"] > 0) | (tests["difference_high"] < 0)]
     words = [f"{row['arm']} ({row['difference']:+.3f})" for row in apart.to_dict("records")]
-    second = f"Intervals of Student's t, not corrected for {len(family)} contrasts, "
+    second = f"Intervals of Student's t, not corrected for {len(tests)} contrasts, "
     second += f"leave out zero for {_listed(words)}." if words else "contain zero for every head."
-    same = family.loc[family["p, equivalence"] < LEVEL, "arm"].tolist()
+    same = tests.loc[tests["p, equivalence"] < LEVEL, "arm"].tolist()
     margin = f"±{profile.study.margin:g} of δ1"
     third = (
         f"Equivalent within {margin}: {_listed(same)}." if same else f"For none is equivalence within {margin} shown."

@@ -8,9 +8,26 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from zdlib.paper.bin_centres import LEVELS
-from zdlib.paper.figures import COLOURS, STYLE, WIDTH, new_figure
+from zdlib.paper.control_study import beside
+from zdlib.paper.figures import COLOURS, GREY, STYLE, WIDTH, new_figure
+from zdlib.paper.plots import metric_intervals
 
 _LINES = ("-", "--", "-.", ":")
+
+
+@mpl.rc_context(STYLE)
+def differences(compared: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
+    """Differences with their intervals (`zdlib.paper.plots.metric_intervals`); of a grid without a pair, those words.
+
+    Args:
+        compared: `zdlib.paper.heads.comparison.differences`.
+        quantities: metric → axis label.
+    """
+    if compared.empty:
+        figure = new_figure(WIDTH, 0.6)
+        figure.text(0.5, 0.5, "no two heads share two seeds yet", ha="center", va="center", color=GREY)
+        return figure
+    return metric_intervals(beside(compared, "data", "arm", list(quantities)), quantities)
 
 
 @mpl.rc_context(STYLE)
