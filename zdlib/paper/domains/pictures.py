@@ -137,7 +137,7 @@ def judge_between(profile: Profile, paths: RunPaths) -> pd.DataFrame:
 
 
 def time_routing(profile: Profile, paths: RunPaths, rounds: int = 40) -> pd.DataFrame:
-    """Seconds of a forward pass, routed and with the head named, in turns on one thread; medians over rounds.
+    """Processor seconds of a forward pass, routed and with the head named, in turns on one thread; medians over rounds.
 
     Of the study's network, and (few rounds: it takes seconds) of ZoeDepth's released NK, with random weights.
 
@@ -148,7 +148,7 @@ def time_routing(profile: Profile, paths: RunPaths, rounds: int = 40) -> pd.Data
     light = _first(profile, paths, "m_nk").network
     cases = [("light NK", light, 1, rounds), ("light NK", light, 8, rounds)]
     rows = [_timed(*case) for case in cases]
-    rows.append(_timed("ZoeD-NK, BEiT-L", create_model("zoe_nk_beit_l"), 1, max(2, rounds // 10)))
+    rows.append(_timed("ZoeD-NK, BEiT-L", create_model("zoe_nk_beit_l"), 1, max(2, rounds // 20)))
     return pd.DataFrame(rows)
 
 
@@ -161,10 +161,10 @@ def _timed(name: str, network: ZoeDepth, batch: int, rounds: int) -> dict[str, A
         for number in range(rounds + 1):
             for way, domains in (("named", label), ("routed", None)):
                 network.head.router = router if domains is None else None
-                began = time.perf_counter()
+                began = time.process_time()
                 network(images, domains=domains)
                 if number:  # the first one warms up
-                    seconds[way].append(time.perf_counter() - began)
+                    seconds[way].append(time.process_time() - began)
     network.head.router = router
     named, routed = (float(np.median(seconds[way])) for way in ("named", "routed"))
     size = "×".join(map(str, network.config.input_size))

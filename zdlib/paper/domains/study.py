@@ -355,11 +355,47 @@ def quoted_routers() -> pd.DataFrame:
 
 def in_one_line(contrasts: pd.DataFrame) -> str:
     """Every contrast of AbsRel in words, as Markdown."""
-    rows = [{str(name): value for name, value in row.items()} for row in contrasts.to_dict("records")]
     return "\n".join(
         f"* **{row['arm']}** against *{row['against']}*, {row['data']}: {row['difference']:+.3f} "
         f"[{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]: **{in_words(row, higher_is_better=False)}**."
-        for row in rows
+        for row in _records(contrasts)
+    )
+
+
+def findings(study: Study) -> str:
+    """What the tables say, as Markdown: made from them, so that a grid under way never contradicts its own words."""
+    parts = [
+        ("Relative pre-training (M against X), where a network is trained", study.family()),
+        (
+            "One checkpoint (NK against N and K), where both are trained",
+            study.one_checkpoint(["m_nk", "m_nk_one"], {INDOOR: "m_n", OUTDOOR: "m_k"}),
+        ),
+        (
+            "Routers against the labelled one",
+            study.contrasts([("m_nk", "m_nk_labelled"), ("m_nk_auto", "m_nk_labelled")], list(SEEN.values())),
+        ),
+    ]
+    lines = []
+    for number, (title, table) in enumerate(parts, start=1):
+        seen = table[table["data"].isin(list(SEEN.values()))] if len(table) else table
+        lines.append(f"{number}. **{title}.** " + ("; ".join(map(_finding, _records(seen))) or "no pairs yet") + ".")
+    routes = study.routes(["m_nk"])
+    rate = "; ".join(f"{row['data']} {row['routed to its head [%]']:.1f} %" for row in _records(routes))
+    lines.append(f"{len(lines) + 1}. **The trained router** sends pictures to the head of their domain: {rate or '–'}.")
+    return "\n".join(lines)
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _finding(row: dict[str, Any]) -> str:
+    """A contrast of AbsRel: what it is, its interval over seeds, and what may be said of it."""
+    said = in_words(row, higher_is_better=False)
+    said += ", and within the margin" if row["p, equivalence"] < 0.05 else ""
+    return (
+        f"{row['arm']} − {row['against']} on {row['data']}: {row['difference']:+.3f} [{row['difference_low']:+.3f}, "
+        f"{row['difference_high']:+.3f}] over {row['pairs']} pairs ({said})"
     )
 
 
