@@ -288,9 +288,13 @@ def _order_in_words(ranks: pd.DataFrame) -> str:
         + (f"; two of our seeds {row['two seeds']:+.2f}" if row["seeds"] > 1 else "")
         for row in ranks.to_dict("records")
     ]
-    agrees = [row["p"] < LEVEL for row in ranks.to_dict("records")]
-    verdict = "agrees with" if all(agrees) else "cannot be told from chance as a copy of"
-    return f"The order of our heads **{verdict} the paper's** ({'; '.join(parts)})."
+    beyond = [HEADERS[row["metric"]] for row in ranks.to_dict("records") if row["p"] < LEVEL]
+    verdict = f"in {' and '.join(beyond)}" if beyond else "in no metric"
+    seeds = int(ranks["seeds"].iloc[0])
+    counted = f"{seeds} seeds" if seeds > 1 else "one training each, as the paper's"
+    return (
+        f"Beyond chance the order of our heads agrees with the paper's **{verdict}** ({'; '.join(parts)}; {counted})."
+    )
 
 
 def _bins_in_words(profile: Profile, bins: Bins) -> list[str]:
