@@ -159,6 +159,20 @@ def test_what_cannot_be_measured_is_said_in_one_line_and_the_page_goes_on(visit,
     assert not page.get_by_text(str(scratch)).count()
 
 
+def test_uploads_that_are_too_long_or_break_off_are_refused_and_the_page_goes_on(visit, server):
+    address = urlsplit(server)
+    for headers, body, status in (
+        ("Content-Length: 90000000", b"", b"413"),
+        ("Transfer-Encoding: chunked", b"5\r\nabcde\r\n0\r\n\r\n", b"411"),
+        ("Content-Length: 1000\r\nContent-Type: multipart/form-data; boundary=x", b"--x\r\nhalf a pic", b""),
+    ):
+        with socket.create_connection((address.hostname, address.port), timeout=SECONDS) as connection:
+            start = f"POST /gradio_api/upload HTTP/1.1\r\nHost: {address.netloc}\r\n{headers}\r\n\r\n"
+            connection.sendall(start.encode() + body)
+            assert not status or status in connection.recv(100)
+    assert visit(1280, 900).title()  # and that nothing was reported is seen when the server ends
+
+
 def test_a_network_of_two_scenes_lets_one_choose(visit):
     page = visit(1280, 900)
     assert not page.get_by_text("outdoor", exact=True).is_visible()

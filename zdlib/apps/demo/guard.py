@@ -56,7 +56,7 @@ class Guard:
 
     Args:
         app: what answers.
-        largest: bytes of a request's body.
+        largest: bytes of a request's body, which must say its length (browsers do).
         hosts: names that a request may call this machine by, without a port; None takes any. A page of another host
             that leads its own name to this machine is thus refused.
     """
@@ -65,7 +65,7 @@ class Guard:
         self._app, self._largest, self._hosts = app, largest, hosts
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer, or refuse: 403 for another host's name, 404 for another path, 413 for too large a body."""
+        """Answer, or refuse: 403 another host's name, 404 another path, 411 and 413 a body without bound."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -77,7 +77,7 @@ class Guard:
             await send({"type": "http.response.start", "status": status, "headers": _HEADERS})
             await send({"type": "http.response.body", "body": b"refused\n"})
             return
-        await self._app(scope, _Bounded(receive, self._largest), _with_headers(send))
+        await self._app(scope, receive, _with_headers(send))
 
     def _refusal(self, path: str, headers: dict[bytes, bytes]) -> int:
         """The status of a refusal; 0 where there is none."""
@@ -85,6 +85,8 @@ class Guard:
             return 403
         if not is_needed(path):
             return 404
+        if b"transfer-encoding" in headers:  # in pieces, nobody knows how many
+            return 411
         length = headers.get(b"content-length", b"0")
         return 413 if not length.isdigit() or len(length) > 15 or int(length) > self._largest else 0
 
@@ -100,21 +102,6 @@ def _host(headers: dict[bytes, bytes]) -> str:
     """The name in `Host`, in small letters, without port."""
     text = headers.get(b"host", b"").decode("latin-1").lower()
     return text[: text.index("]") + 1] if text.startswith("[") and "]" in text else text.partition(":")[0]
-
-
-class _Bounded:
-    """Receives a body up to a size; a longer one (sent in pieces, without its length) reads as broken off."""
-
-    def __init__(self, receive: Receive, largest: int):
-        self._receive, self._left = receive, largest
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._left -= len(message.get("body", b""))
-            if self._left < 0:
-                return {"type": "http.disconnect"}
-        return message
 
 
 def _with_headers(send: Send) -> Send:

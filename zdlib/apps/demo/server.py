@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zdlib.apps.demo.guard import Guard
+from zdlib.apps.demo.guard import App, Guard, Message, Receive, Send
 from zdlib.errors import ZDError
 from zdlib.gates.opening import Limit
 
@@ -145,7 +145,18 @@ def _application(settings: Settings, folder: Path) -> Any:
         enable_monitoring=False,
     )
     hosts = _LOCAL if settings.host in ("127.0.0.1", "localhost", "::1") else None
-    return Guard(app, UPLOAD.value, hosts)
+    return Guard(_patient(app), UPLOAD.value, hosts)
+
+
+def _patient(app: App) -> App:
+    """The application, to which an upload that breaks off is nothing to report."""
+    from starlette.requests import ClientDisconnect
+
+    async def patient(scope: Message, receive: Receive, send: Send) -> None:
+        with suppress(ClientDisconnect):
+            await app(scope, receive, send)
+
+    return patient
 
 
 async def _fetch_nothing(url: str) -> Any:
