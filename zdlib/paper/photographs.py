@@ -243,8 +243,10 @@ def gains(images: pd.DataFrame, scale: str, against: str, method: str = "zoe_lig
 
 
 def all_gains(images: pd.DataFrame) -> pd.DataFrame:
-    """AbsRel at both scales: METER and zoe_light against the rooms-only network; zoe_light against METER and against
-    the same training without real depth.
+    """AbsRel at both scales, of the comparisons that notebook 11 speaks of.
+
+    METER and zoe_light against the rooms-only network; zoe_light against METER, and against the same training
+    without real depth.
     """
     rooms, meter, rendered = "Zoe-Distill (rooms)", "METER (NYU)", "without real depth"
     indoors = images[images["data"] != "real-streets"]
