@@ -40,6 +40,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "11_photographs": ("data",),
     "12_heads": ("data", "model", "train", "study"),
     "13_domains": ("data", "train", "study"),
+    "15_unsupervised_stereo": ("data", "train", "study"),
 }
 
 

@@ -15,6 +15,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "11_photographs": "photographs",
         "12_heads": "heads",
         "13_domains": "domains",
+        "15_unsupervised_stereo": "stereo",
     }
 )
 GRID = "09_control_study"  # of a profile with a grid of trainings (`study`) that no line above names
