@@ -52,10 +52,11 @@ def against(protocol: str) -> pd.DataFrame:
 
 
 def gains(protocol: str = DENSE) -> pd.DataFrame:
-    """Of each pair of arms that the profile names, what the arm gains on its reference, on the same test frames."""
+    """What each network gains on the mean map, and each arm on the reference that the profile names; same frames."""
     table, study = test_rows(protocol), load_profile("stereo").study
     there = set(table["method"])
-    names = [] if study is None else [[study.arms[key].title for key in pair] for pair in study.pairs]
+    names = [[title, MEAN_MAP] for title in titles("stereo").values()]
+    names += [] if study is None else [[study.arms[key].title for key in pair] for pair in study.pairs]
     return pd.concat([gain(table, first, arm) for arm, first in names if {arm, first} <= there], ignore_index=True)
 
 
