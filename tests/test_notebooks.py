@@ -30,6 +30,7 @@ NAMES = [
     "10_speed",
     "11_photographs",
     "12_heads",
+    "13_domains",
     "15_unsupervised_stereo",
     "99_conclusion",
 ]

@@ -200,7 +200,8 @@ class Layout:
 
     def scores(self, profile: str) -> list[str]:
         """The scores that a study's trainings have left: what its notebook shows in the reports of other profiles."""
-        return [self._local(path) for path in sorted(RunPaths(profile).per_image.glob("*.csv"))]
+        folder = RunPaths(profile).per_image
+        return [self._local(path) for path in sorted([*folder.glob("*.csv"), *folder.glob("*.npz")])]
 
     @property
     def scored_on_streets(self) -> list[str]:

@@ -97,7 +97,7 @@ def test_routers_are_counted_and_the_wrong_way_is_priced(study):
     trained = routes.loc[("M-NK, trained router", "Streets-V")]
     assert trained["routed to its head [%]"] == pytest.approx(100 * 17 / 18)
     assert trained["fewest [%]"] == pytest.approx(100 * 5 / 6)
-    assert trained["abs_rel, other head"] - trained["abs_rel, its head"] == pytest.approx(0.3, abs=1e-9)
+    assert trained["AbsRel, other head"] - trained["AbsRel, its head"] == pytest.approx(0.3, abs=1e-9)
     assert np.isnan(routes.loc[("M-NK, labelled router", "Rooms-N"), "fewest [%]"])
     labels = study.routers(["m_nk_labelled", "m_nk", "m_nk_auto"]).set_index("variant")
     assert labels[["labels, training", "labels, inference"]].to_numpy().tolist() == [

@@ -54,8 +54,8 @@ def zero_shot_scenes() -> list[Scene]:
     """Three of Rooms-I and three of Streets-V, evenly spread over each: none picked."""
     rooms, streets = open_store(repo_root() / ROOMS), StreetFrames(repo_root() / STREETS)
     places = lambda count: [count * (2 * k + 1) // 6 for k in range(3)]  # noqa: E731
-    seen = [_room(f"Rooms-I {n}", rooms[n]) for n in places(len(rooms))]
-    return seen + [Scene(f"Streets-V {n}", streets[n].image, streets[n].depth) for n in places(len(streets))]
+    seen = [_room(f"no. {n}", rooms[n]) for n in places(len(rooms))]
+    return seen + [Scene(f"no. {n}", streets[n].image, streets[n].depth) for n in places(len(streets))]
 
 
 def scenes_between() -> list[Scene]:

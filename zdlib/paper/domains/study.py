@@ -29,6 +29,7 @@ from zdlib.paths import RunPaths, repo_root
 SHOWN = ("delta1", "abs_rel", "rmse")  # those of mRIθ
 SEEN = {INDOOR: "Rooms-N", OUTDOOR: "Streets-K"}  # where each domain's networks are trained
 ROOMS_N, STREETS_K = "data/rooms/rooms_n.h5", "data/streets/streets_k.h5"
+HEADINGS = {"abs_rel": "AbsRel", "rmse": "RMSE [m]"}
 LABELS = {
     "labelled": ("yes", "yes"),
     "trained": ("yes", "no"),
@@ -262,9 +263,15 @@ class Study:
             ignore_index=True,
         )
 
-    @staticmethod
-    def as_intervals(contrasts: pd.DataFrame) -> pd.DataFrame:
-        """Contrasts for `zdlib.paper.plots.metric_intervals`: a colour per pair, a row per data set."""
+    def as_intervals(self, contrasts: pd.DataFrame) -> pd.DataFrame:
+        """Contrasts for `zdlib.paper.plots.metric_intervals`: a colour per pair, a row per data set.
+
+        Those alone whose arms are trained on the data set's domain: on the other one errors are ten times as large.
+        """
+        trained = {arm.title: set(arm.options["domains"]) for arm in self.config.arms.values()}
+        of = {data: OUTDOOR if data in self.roads else INDOOR for data in self.data}
+        known = [of[row["data"]] in trained[row["arm"]] for row in _records(contrasts)]
+        contrasts = contrasts[known]
         return contrasts.assign(protocol=contrasts["arm"] + " − " + contrasts["against"], method=contrasts["data"])
 
     # ------------------------------------------------------------------------------------------------------ routers
@@ -275,9 +282,9 @@ class Study:
             in_training, in_inference = LABELS[self.config.arms[arm].options.get("router", "trained")]
             row: dict[str, Any] = {"variant": self.title(arm), "seeds": len(self.config.arms[arm].seeds)}
             row |= {"labels, training": in_training, "labels, inference": in_inference}
-            for metric in ("abs_rel", "rmse"):
+            for metric, header in HEADINGS.items():
                 for data in SEEN.values():
-                    row |= _named(f"{metric}, {data}", joint(self.values(arm, data, metric)))
+                    row |= _named(f"{header}, {data}", joint(self.values(arm, data, metric)))
             rows.append(row)
         return pd.DataFrame(rows)
 
@@ -299,8 +306,8 @@ class Study:
             right = ((rows["outdoor"] > 0.5) == (domain == OUTDOOR)).groupby(rows["seed"]).mean()
             row |= {"routed to its head [%]": 100 * right.mean(), "fewest [%]": 100 * right.min()}
         named = (("its head", domain), ("other head", other))
-        heads = {f"abs_rel, {what}": rows[f"abs_rel_{name}"].mean() for what, name in named}
-        return row | heads | {"abs_rel, as used": rows["abs_rel"].mean()}
+        heads = {f"AbsRel, {what}": rows[f"abs_rel_{name}"].mean() for what, name in named}
+        return row | heads | {"AbsRel, as used": rows["abs_rel"].mean()}
 
 
 def _arm_and_seed(key: str) -> tuple[str, int]:
@@ -347,9 +354,9 @@ def quoted_routers() -> pd.DataFrame:
     first = next(iter(tables.values()))
     rows = pd.DataFrame({"variant": first["method"]})
     rows["labels, training"], rows["labels, inference"] = zip(*(LABELS[name] for name in rows["variant"]), strict=True)
-    for metric in ("abs_rel", "rmse"):
+    for metric, header in HEADINGS.items():
         for name, table in tables.items():
-            rows[f"{metric}, {name}"] = table[metric].to_numpy()
+            rows[f"{header}, {name}"] = table[metric].to_numpy()
     return rows.assign(source=first["source"])
 
 
