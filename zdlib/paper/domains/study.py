@@ -12,7 +12,7 @@ import pandas as pd
 from jaxtyping import Float64
 from scipy import stats
 
-from zdlib.config import Profile, StudyConfig
+from zdlib.config import Arm, Profile, StudyConfig
 from zdlib.data.registry import data_set
 from zdlib.data.rooms.store import open_store as open_rooms
 from zdlib.data.streets.store import open_store as open_streets
@@ -60,7 +60,8 @@ class Study:
     def __init__(self, profile: Profile, paths: RunPaths):
         if profile.study is None:
             raise ZDError(f"profiles/{profile.name}.yaml: has no study section: copy that of profiles/domains.yaml")
-        tables, arms = {}, {}
+        tables: dict[tuple[str, int], pd.DataFrame] = {}
+        arms: dict[str, Arm] = {}
         for arm, config in profile.study.arms.items():
             files = {seed: paths.per_image / f"study_{arm}_{seed}_images.csv" for seed in config.seeds}
             ended = {seed: pd.read_csv(file) for seed, file in files.items() if file.is_file()}
@@ -71,7 +72,7 @@ class Study:
             raise ZDError(f"{paths.per_image}: no scores: ./run_all.sh --profile {profile.name} makes them")
         self.config: StudyConfig = profile.study.model_copy(update={"arms": arms})
         self.missing = [key for key in profile.study.jobs() if _arm_and_seed(key) not in tables]
-        self.images = pd.concat(tables.values(), ignore_index=True)
+        self.images = pd.concat(list(tables.values()), ignore_index=True)
         self.data = list(dict.fromkeys(self.images["data"]))
         self.roads = {entry.title for entry in profile.data.tests if entry.set in ROADS} | {"real-streets"}
 
@@ -266,12 +267,13 @@ class Study:
     def as_intervals(self, contrasts: pd.DataFrame) -> pd.DataFrame:
         """Contrasts for `zdlib.paper.plots.metric_intervals`: a colour per pair, a row per data set.
 
-        Those alone whose arms are trained on the data set's domain: on the other one errors are ten times as large.
+        Those alone whose arms are trained on the data set's domain (on the other one errors are ten times as large), of
+        three pairs or more: Student's interval of two is wider than any drawing.
         """
         trained = {arm.title: set(arm.options["domains"]) for arm in self.config.arms.values()}
         of = {data: OUTDOOR if data in self.roads else INDOOR for data in self.data}
-        known = [of[row["data"]] in trained[row["arm"]] for row in _records(contrasts)]
-        contrasts = contrasts[known]
+        drawn = [of[row["data"]] in trained[row["arm"]] and row["pairs"] > 2 for row in _records(contrasts)]
+        contrasts = contrasts[drawn]
         return contrasts.assign(protocol=contrasts["arm"] + " − " + contrasts["against"], method=contrasts["data"])
 
     # ------------------------------------------------------------------------------------------------------ routers
