@@ -2,7 +2,6 @@
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from zdlib.errors import ZDError
 Measure = Callable[[Request, Callable[[str], None]], Measured]
 
 TITLE = "Depth of a picture, in metres"
+_SCRIPT, _STYLE = Path(__file__).with_name("page.js"), Path(__file__).with_name("page.css")
 _SCENES = [("automatic", ""), ("indoor", "indoor"), ("outdoor", "outdoor")]
 _PROGRESS = gr.Progress()  # Gradio looks for one among a function's defaults
 _WAITING = 8  # visitors who may queue; one is served at a time
@@ -82,7 +82,7 @@ def _choices(networks: Networks, examples: list[Path]) -> tuple[Any, ...]:
 
 def _results() -> list[Any]:
     """The places of the map, a line about it, the points, and the files."""
-    view = gr.HTML(EMPTY, js_on_load=_asset("page.js"), elem_id="depth")
+    view = gr.HTML(EMPTY, js_on_load=_SCRIPT.read_text(encoding="utf-8"), elem_id="depth")
     summary = gr.Markdown(elem_id="summary")
     cloud = gr.Model3D(
         label="Points (drag to turn)",
@@ -97,11 +97,7 @@ def _results() -> list[Any]:
 
 def style() -> str:
     """The page's own rules, after Gradio's."""
-    return _asset("page.css")
-
-
-def _asset(name: str) -> str:
-    return files("zdlib.apps.demo").joinpath(name).read_text(encoding="utf-8")
+    return _STYLE.read_text(encoding="utf-8")
 
 
 def _picture_field() -> Any:

@@ -1,6 +1,7 @@
 """The page's server: on one address, with files in one temporary folder that goes when it ends."""
 
 import errno
+import logging
 import os
 import socket
 import sys
@@ -170,6 +171,7 @@ def _run(app: Any, connection: socket.socket) -> None:
     """Answer requests until a signal."""
     import uvicorn
 
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a malformed upload is its sender's mistake
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE, server_header=False, ws="none"
     )
