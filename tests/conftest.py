@@ -1,6 +1,10 @@
 """Shapes and dtypes of jaxtyping annotations are checked in every test of the library; torch runs on one thread."""
 
+import builtins
 import signal
+import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from jaxtyping import install_import_hook
@@ -31,3 +35,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         slow[item.path] = slow.get(item.path, 0) - (item.get_closest_marker("slow") is not None)
     items.sort(key=lambda item: slow[item.path])
+
+
+@pytest.fixture
+def without_package(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Hides an installed package from every import that comes after."""
+
+    def hide(package: str) -> None:
+        real = builtins.__import__
+
+        def without(name: str, *rest: Any, **more: Any) -> Any:
+            if name == package:
+                raise ImportError(name)
+            return real(name, *rest, **more)
+
+        monkeypatch.delitem(sys.modules, package, raising=False)
+        monkeypatch.setattr(builtins, "__import__", without)
+
+    return hide

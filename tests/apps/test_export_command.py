@@ -1,8 +1,6 @@
 """`zdlib export`: names and files in, one file out, bad input in one line."""
 
-import builtins
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -80,16 +78,8 @@ def test_an_impossible_size_is_refused(size, capsys):
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript"])
-def test_a_missing_extra_is_named_before_anything_is_loaded(package, tmp_path, monkeypatch, capsys):
-    real = builtins.__import__
-
-    def without(name, *rest, **more):
-        if name == package:
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    monkeypatch.delitem(sys.modules, package, raising=False)
-    monkeypatch.setattr(builtins, "__import__", without)
+def test_a_missing_extra_is_named_before_anything_is_loaded(package, tmp_path, without_package, capsys):
+    without_package(package)
     assert main(["export", "zoe_light", "-o", str(tmp_path / "x.onnx")]) == 1
     assert capsys.readouterr().err == "zdlib: ONNX needs the extra export: pip install 'zdlib[export]'\n"
     assert list(tmp_path.iterdir()) == []

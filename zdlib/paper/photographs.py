@@ -8,7 +8,7 @@ focal length where the data set knows it.
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +173,7 @@ def frames(reader: Frames[Any], chosen: list[int]) -> Iterator[tuple[int, Sample
     for number in chosen:
         sample: Sample = reader[number]
         scene = sample.scene if scened else f"frames {number // BLOCK * BLOCK}"
-        yield number, Sample(**{name: getattr(sample, name) for name in Sample.__dataclass_fields__} | {"scene": scene})
+        yield number, replace(sample, scene=scene)
 
 
 @dataclass(frozen=True)

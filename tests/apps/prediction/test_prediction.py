@@ -1,7 +1,5 @@
 """Pictures, lenses, patterns, videos and clouds of points of `zdlib predict`."""
 
-import builtins
-import sys
 from fractions import Fraction
 
 import numpy as np
@@ -152,17 +150,9 @@ def test_clouds_are_files_that_others_read(picture, weights, tmp_path):
 
 @pytest.mark.parametrize(("extra", "module", "arguments"), [("points", "trimesh", ["--points"]), ("video", "av", [])])
 def test_a_missing_extra_is_named_before_anything_is_loaded(
-    picture, weights, tmp_path, monkeypatch, capsys, extra, module, arguments
+    picture, weights, tmp_path, without_package, capsys, extra, module, arguments
 ):
-    real = builtins.__import__
-
-    def without(name, *rest, **more):
-        if name == module:
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    monkeypatch.delitem(sys.modules, module, raising=False)
-    monkeypatch.setattr(builtins, "__import__", without)
+    without_package(module)
     source = tmp_path / "walk.mp4" if extra == "video" else picture
     source.touch()
     assert main(["predict", str(source), "--weights", weights, *arguments, "-o", str(tmp_path / "out")]) == 1

@@ -13,12 +13,13 @@ from jaxtyping import Bool, Float32, UInt8
 from zdlib.config import load_profile
 from zdlib.data.registry import open_entry
 from zdlib.data.sample import Sample
-from zdlib.data.splits import has_scenes, split_frames
+from zdlib.data.splits import split_frames
 from zdlib.data.streets.store import Store, open_store
-from zdlib.evaluate.by_profile import BLOCK
+from zdlib.evaluate.baselines import CONSTANT, MEAN_INVERSE_MAP, MEAN_MAP, baselines_up_to
 from zdlib.metrics import protocols
 from zdlib.metrics.depth import depth_metrics
 from zdlib.metrics.protocols import Protocol
+from zdlib.paper.photographs import frames
 from zdlib.paths import resolve
 
 STREETS_K, STREETS_V = "data/streets/streets_k.h5", "data/streets/streets_v.h5"
@@ -68,6 +69,15 @@ def street_frames(part: str = "test", store: Store | None = None) -> Iterator[St
     for place, clip in enumerate(store.of_split(part)):
         for moment in range(store.frames):
             yield street_frame(store, clip, moment, place * store.frames + moment)
+
+
+def baseline_depths() -> Iterator[tuple[str, Float32[np.ndarray, "h w"], StreetFrame]]:
+    """What needs no picture, learnt from the training part: its name and its depth for each test frame."""
+    training = [frame.sample for frame in street_frames("train")]
+    maps = baselines_up_to(FARTHEST, training, range(len(training)))
+    for frame in street_frames():
+        for title in (CONSTANT, MEAN_MAP, MEAN_INVERSE_MAP):
+            yield title, maps[title], frame
 
 
 def street_frame(store: Store, clip: int, moment: int, number: int) -> StreetFrame:
@@ -124,13 +134,7 @@ def zero_shot(names: Iterable[str] = ("Streets-V", "Rooms-N", "real-streets")) -
             rules = replace(protocols.get("nyu/standard"), name="rooms/standard")
         else:
             chosen, rules = list(range(len(reader))), protocols.get(entry.protocol or "")
-        scened = has_scenes([reader.scenes[number] for number in chosen])
-        samples = [reader[number] for number in chosen]
-        named = [
-            sample if scened else replace(sample, scene=f"frames {number // BLOCK * BLOCK}")
-            for number, sample in zip(chosen, samples, strict=True)
-        ]
-        yield OtherData(name, rules, list(zip(chosen, named, strict=True)))
+        yield OtherData(name, rules, list(frames(reader, chosen)))
 
 
 def _single(store: Store, clip: int) -> Sample:

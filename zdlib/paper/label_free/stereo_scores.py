@@ -14,7 +14,6 @@ from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from zdlib.cameras import depth_from_disparity
-from zdlib.evaluate.baselines import CONSTANT, MEAN_INVERSE_MAP, MEAN_MAP, baselines_up_to
 from zdlib.losses.photometric import photometric_error, quadratic_smoothness
 from zdlib.losses.stereo import photometric, warp_rows
 from zdlib.metrics import protocols
@@ -22,7 +21,16 @@ from zdlib.models.depth_model import to_tensor
 from zdlib.models.garg.architecture import LEVELS, GargArchitecture
 from zdlib.models.garg.depth_model import GargDepthModel
 from zdlib.models.garg.network import enlarge, level_sizes
-from zdlib.paper.label_free.judged import DENSE, EIGEN, FARTHEST, StreetFrame, image_rows, street_frames, zero_shot
+from zdlib.paper.label_free.judged import (
+    DENSE,
+    EIGEN,
+    FARTHEST,
+    StreetFrame,
+    baseline_depths,
+    image_rows,
+    street_frames,
+    zero_shot,
+)
 
 ERROR_EDGES = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 1.0)  # of the photometric error, for its bins
 PLACES = ("all", "both cameras see", "occluded")
@@ -139,15 +147,12 @@ def _bins(sums: np.ndarray) -> pd.DataFrame:
 
 def score_baselines() -> pd.DataFrame:
     """What needs no picture, learnt from the training part: rows like `StereoScores.images`, of Streets-K's test."""
-    training = [frame.sample for frame in street_frames("train")]
-    maps = baselines_up_to(FARTHEST, training, range(len(training)))
     rows = []
-    for frame in street_frames():
-        for title in (CONSTANT, MEAN_MAP, MEAN_INVERSE_MAP):
-            for name in (EIGEN, DENSE):
-                named = {"method": title, "data": "Streets-K", "protocol": name, "frame": frame.number}
-                scored = image_rows(maps[title], frame.truth(name), protocols.get(name))
-                rows += [{**named, "scene": frame.sample.scene, **row} for row in scored]
+    for title, depth, frame in baseline_depths():
+        for name in (EIGEN, DENSE):
+            named = {"method": title, "data": "Streets-K", "protocol": name, "frame": frame.number}
+            scored = image_rows(depth, frame.truth(name), protocols.get(name))
+            rows += [{**named, "scene": frame.sample.scene, **row} for row in scored]
     return pd.DataFrame(rows)
 
 
@@ -163,13 +168,13 @@ def accept_pairs(parts: Sequence[str] = ("train", "val", "test")) -> pd.DataFram
     for part in parts:
         for frame in street_frames(part):
             left, right = (to_tensor([image], torch.device("cpu")) for image in (frame.sample.image, frame.right))
-            seen = torch.from_numpy((frame.disparity > 0) & ~frame.occluded)
+            known = frame.disparity > 0
+            seen = torch.from_numpy(known & ~frame.occluded)
             true = torch.from_numpy(frame.disparity)[None, None]
             error = partial(_mean_error, left, seen)
             warped = {factor: warp_rows(right, factor * true).image for factor in FACTORS}
             row = {"part": part, "scene": frame.sample.scene, "frame": frame.number, "identity": error(right)}
             row |= {f"x{factor:g}": error(image) for factor, image in warped.items()}
-            known = frame.disparity > 0
             rows.append({**row, "l1": error(warped[1.0], 0.0), "occluded": float(frame.occluded[known].mean())})
     return pd.DataFrame(rows)
 

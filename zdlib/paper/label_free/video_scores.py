@@ -14,7 +14,6 @@ from torch import Tensor
 
 from zdlib.cameras import pose_matrix
 from zdlib.data.street_classes import FIRST_MOVABLE, NAMES
-from zdlib.evaluate.baselines import CONSTANT, MEAN_INVERSE_MAP, MEAN_MAP, baselines_up_to
 from zdlib.metrics import protocols
 from zdlib.metrics.depth import depth_metrics
 from zdlib.models.depth_model import to_tensor
@@ -22,8 +21,8 @@ from zdlib.models.sgdem.depth_model import SGDEMDepthModel
 from zdlib.paper.label_free.judged import (
     DENSE,
     EIGEN,
-    FARTHEST,
     StreetFrame,
+    baseline_depths,
     image_rows,
     street_frames,
     street_store,
@@ -169,13 +168,10 @@ def _named(errors: dict[str, float]) -> dict[str, float]:
 
 def score_baselines() -> pd.DataFrame:
     """What needs no picture, after median scaling: rows like `VideoScores.images`, and like `VideoScores.places`."""
-    training = [frame.sample for frame in street_frames("train")]
-    maps = baselines_up_to(FARTHEST, training, range(len(training)))
     rows = []
-    for frame in street_frames():
-        for title in (CONSTANT, MEAN_MAP, MEAN_INVERSE_MAP):
-            rows += [{"method": title, **row} for row in _image_rows("Streets-K", maps[title], frame)]
-            rows += [{"method": title, **row} for row in place_rows(maps[title], frame)]
+    for title, depth, frame in baseline_depths():
+        rows += [{"method": title, **row} for row in _image_rows("Streets-K", depth, frame)]
+        rows += [{"method": title, **row} for row in place_rows(depth, frame)]
     return pd.DataFrame(rows)
 
 
