@@ -8,7 +8,7 @@ usage: ./run_all.sh [options]
 
   (no option)           run the demo profile: every table and figure, on a laptop's CPU
   --profile NAME        smoke, demo, paper, or any other file of profiles/
-  --jobs N              run up to N steps side by side (default: one per core, at most 4; 1 on a GPU)
+  --jobs N              run up to N steps side by side (default: cores + 1, at most 4; 1 on a GPU)
   --force STEP          run a step again although nothing changed: 03, training or 03_training
   --status              say which steps are stale, and why; run nothing
   --dry-run             say what would run, and how long it would train here (steps are measured); run nothing

@@ -51,6 +51,15 @@ def train(profile, key, paths):
         write_text(file, f"{key} {os.environ.get('ZD_TRAIN')}")
     return f"{key} trained"
 """
+# And in the place of a prediction.
+PREDICT = """
+
+def predict_test_sets(profile, key, paths):
+    from zdlib.files import write_text
+
+    for name in ("nyu", "ibims"):
+        write_text(predictions_path(paths, key, name), f"{key} predicted")
+"""
 STEPS = (
     "01_data_prep",
     "02_architecture",
@@ -82,6 +91,8 @@ def make_checkout(folder: Path) -> Path:
     shutil.copytree(ROOT / "zdlib", folder / "zdlib", ignore=shutil.ignore_patterns("__pycache__"))
     with open(folder / "zdlib" / "train" / "run.py", "a", encoding="utf-8") as loop:
         loop.write(TRAIN)
+    with open(folder / "zdlib" / "paper" / "predicted.py", "a", encoding="utf-8") as module:
+        module.write(PREDICT)
     (folder / "profiles").mkdir()
     write_profile(folder)
     (folder / "data" / "rooms").mkdir(parents=True)

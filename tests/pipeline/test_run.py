@@ -21,6 +21,7 @@ from zdlib.pipeline.step import BEGUN, Ending
 DOWNSTREAM_OF_3 = ["03_training", "07_plots", "report"]
 DOWNSTREAM_OF_TRAINING = [
     "train_distill",
+    "predict_distill",
     "03_training",
     "04_nyu_eval",
     "05_ibims_eval",
@@ -40,8 +41,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "zdlib" / "outer.py").write_text("from zdlib.inner import VALUE\n")
     tiny.write_step(folder, "03_training", tiny.outputs(folder)["03_training"], "from zdlib import outer")
     done = tiny.pipeline(folder, "run")
-    assert "11 of 11 steps to run" in done.stdout
-    assert "[11/11] report done" in done.stdout
+    assert "12 of 12 steps to run" in done.stdout
+    assert "[12/12] report done" in done.stdout
     return folder
 
 
@@ -91,7 +92,7 @@ def test_a_run_leaves_results_and_provenance(restored: Path) -> None:
 def test_a_second_run_has_nothing_to_do(restored: Path) -> None:
     started = time.monotonic()
     done = tiny.pipeline(restored, "run")
-    assert "nothing to do, all 11 steps are up to date" in done.stdout
+    assert "nothing to do, all 12 steps are up to date" in done.stdout
     assert time.monotonic() - started < 15
 
 
@@ -152,12 +153,12 @@ def test_dates_and_outputs_of_a_notebook_change_nothing(checkout: Path) -> None:
 @pytest.mark.slow
 def test_only_what_is_stale_runs(checkout: Path) -> None:
     edit_notebook(checkout)
-    assert "[7/11] 06_parameter_table" not in tiny.pipeline(checkout, "run", "--dry-run").stdout
+    assert "[8/12] 06_parameter_table" not in tiny.pipeline(checkout, "run", "--dry-run").stdout
     done = tiny.pipeline(checkout, "run")
     assert [line for line in done.stdout.splitlines() if line.endswith(" …")] == [
-        "[7/11] 06_parameter_table …",
-        "[8/11] 07_plots …",
-        "[11/11] report …",
+        "[8/12] 06_parameter_table …",
+        "[9/12] 07_plots …",
+        "[12/12] report …",
     ]
     assert stale(checkout) == {}
 
@@ -196,9 +197,9 @@ def test_a_failing_cell_is_told_and_leaves_the_previous_results(checkout: Path) 
     make_fail(checkout, "def f():\n    raise ValueError('the sea is dry')\nf()")
     done = tiny.pipeline(checkout, "run", check=False)
     assert done.returncode == 1
-    assert "[4/11] 03_training failed: 03_training.ipynb, cell 4: ValueError: the sea is dry" in done.stdout
+    assert "[5/12] 03_training failed: 03_training.ipynb, cell 4: ValueError: the sea is dry" in done.stdout
     assert "----> 2     raise ValueError('the sea is dry')" in done.stdout
-    assert "[8/11]" not in done.stdout
+    assert "[9/12]" not in done.stdout
     assert "Snakemake" not in done.stdout + done.stderr
     assert {path: (checkout / path).read_bytes() for path in before} == before
     found = stale(checkout)
@@ -242,7 +243,7 @@ def test_an_interrupt_leaves_nothing_half_written(checkout: Path, number: signal
     wait_for(lambda: not alive(kernel))
     if number != signal.SIGKILL:
         assert process.returncode == 130
-        assert "[4/11] 03_training interrupted" in said
+        assert "[5/12] 03_training interrupted" in said
         assert not list((checkout / "results").rglob(".*"))
     assert not (checkout / "results/tiny/tables/half.csv").exists()
     assert list(stale(checkout)) == DOWNSTREAM_OF_3

@@ -1,7 +1,7 @@
 """The two evaluations of the paper: every trained run and the baselines, judged under every protocol of a data set.
 
-Each function predicts once per run, writes the per-image metrics to `results/<profile>/per_image/` and gives frames
-with one row per line of a table; notebooks only show them.
+Each function takes what a run has predicted (`zdlib.paper.predicted`), writes the per-image metrics to
+`results/<profile>/per_image/` and gives frames with one row per line of a table; notebooks only show them.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,8 @@ from zdlib.metrics.intervals import compare, image_intervals, interval_ends
 from zdlib.models.inspection import count_parameters
 from zdlib.paper import published
 from zdlib.paper.original import trained_share
-from zdlib.paper.trained_runs import NYUData, inference, load_run, open_nyu, predict_run
+from zdlib.paper.predicted import predicted
+from zdlib.paper.trained_runs import NYUData, inference, load_run, open_nyu
 from zdlib.paths import RunPaths, resolve
 
 NYU_PROTOCOLS = ("nyu/standard", "nyu/standard-291", "nyu/published", "nyu/published-291")
@@ -99,7 +100,7 @@ def nyu_study(profile: Profile, paths: RunPaths) -> Study:
         judge(title.replace(" ", "_"), title, dict.fromkeys(everything, depth_map), official, None)
     for key in profile.runs:
         run = load_run(profile, key, paths)
-        maps = predict_run(run, data.readers["raw"], everything, profile)
+        maps = predicted(profile, run, paths, "nyu", data.readers["raw"])
         judge(key, run.title, maps, run.seen, count_parameters(run.model.network) / 1e6)
         by_distance[run.title] = depth_by_distance(maps, data.readers, test, standard)
         by_class[run.title] = depth_by_class(maps, data.readers, test, standard)
@@ -143,7 +144,7 @@ def ibims_study(profile: Profile, paths: RunPaths) -> Study:
         judge(title.replace(" ", "_"), title, dict.fromkeys(frames, depth_map), None)
     for key in profile.runs:
         run = load_run(profile, key, paths)
-        maps = predict_run(run, reader, frames, profile)
+        maps = predicted(profile, run, paths, "ibims", reader)
         judge(key, run.title, maps, count_parameters(run.model.network) / 1e6)
         scores = evaluate_ibims(maps, reader, frames)
         write_csv(paths.per_image / f"ibims_geometry_{key}.csv", scores.per_image)

@@ -24,16 +24,15 @@ from zdlib.metrics import protocols
 from zdlib.metrics.depth import HIGHER_IS_BETTER, METRICS, pooled_metrics
 from zdlib.metrics.intervals import Interval, bootstrap_ratio, paired_difference
 from zdlib.metrics.protocols import Protocol
-from zdlib.models.depth_model import Precision, border
+from zdlib.models.depth_model import border
 from zdlib.paper.evaluations import load_per_image
 from zdlib.paper.original import implied_by_ratio
-from zdlib.paper.trained_runs import TrainedRun, inference, load_run, open_nyu, predict_run
+from zdlib.paper.predicted import predicted
+from zdlib.paper.trained_runs import TrainedRun, inference, load_run, open_nyu
 from zdlib.paths import RunPaths, resolve
 
 SHOWN = ("delta1", "abs_rel", "rmse")
 Property = Literal["depth_source", "use_mask", "floor", "cap", "frames"]
-# By how much AbsRel of an image may differ between notebook 04's passes and the audit's, which mirror one by one.
-_ROUNDING: dict[Precision, float] = {"fp32": 1e-3, "bf16": 1e-2}
 Prediction = Literal["usual", "without flip", "with flip", "padded"]
 
 
@@ -169,7 +168,7 @@ def audited_runs(profile: Profile) -> tuple[str, str]:
 def nyu_path(profile: Profile, paths: RunPaths, key: str) -> list[Counted]:
     """A run's way from `nyu/standard` on frames that it has never seen to `nyu/published` on all frames.
 
-    The official test frames are predicted and judged here; other frames were judged by notebook 04, whose per-image
+    The official test frames are judged here in every way; other frames were judged by notebook 04, whose per-image
     tables are read.
 
     Raises:
@@ -195,10 +194,11 @@ def _nyu_counted(profile: Profile, paths: RunPaths, key: str, ways: Sequence[Way
     test = data.frames(start).tolist()
     ours = [way for way in ways if way.protocol.frames == start.frames]
     kinds = list(dict.fromkeys(way.prediction for way in ours))
-    maps = predictions(run, [data.readers["raw"][i].image for i in test], test, profile, kinds)
+    everything = predicted(profile, run, paths, "nyu", data.readers["raw"])
+    images = [data.readers["raw"][frame].image for frame in test]
+    maps = predictions(run, images, {frame: everything[frame] for frame in test}, profile, kinds)
     tables = dict(zip(ours, judge(ours, maps, data.readers, test, run.seen), strict=True))
-    rounding = _ROUNDING[profile.evaluate.precision]
-    _check_same_weights(tables[ways[0]], load_per_image(paths, start.name, key), paths, rounding)
+    _check_same_weights(tables[ways[0]], load_per_image(paths, start.name, key), paths)
     counted = []
     for way in ways:
         table = tables[way] if way in tables else load_per_image(paths, way.protocol.name, key)
@@ -219,7 +219,7 @@ def ibims_path(profile: Profile, paths: RunPaths, key: str) -> list[Counted]:
     reader, run = IBimsReader(resolve(profile.data.ibims.root)), load_run(profile, key, paths)
     frames = list(range(len(reader)))
     path = path_ways("ibims/zoedepth", IBIMS_STEPS)
-    maps = {"usual": predict_run(run, reader, frames, profile)}
+    maps: dict[Prediction, DepthMaps] = {"usual": predicted(profile, run, paths, "ibims", reader)}
     tables = judge(path, maps, {"only": reader}, frames, ())
     return [Counted(way, table) for way, table in zip(path, tables, strict=True)]
 
@@ -227,27 +227,33 @@ def ibims_path(profile: Profile, paths: RunPaths, key: str) -> list[Counted]:
 def predictions(
     run: TrainedRun,
     images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
-    frames: Sequence[int],
+    usual: Mapping[int, DepthMap],
     profile: Profile,
     kinds: Sequence[Prediction] = get_args(Prediction),
-) -> dict[str, DepthMaps]:
-    """Metres by frame number, for each kind of `Prediction`, from at most three passes over the images.
+) -> dict[Prediction, DepthMaps]:
+    """Metres by frame number, for each kind of `Prediction`: those there are, and one call for each other.
 
     `padded` is that of the image surrounded by its reflection as in ZoeDepth's `infer`, border included.
+
+    Args:
+        run: predicts.
+        images: of the frames in `usual`, in its order.
+        usual: what the profile's `evaluate` section asks, by frame number.
+        profile: has that section.
+        kinds: what is wanted.
     """
-    usual = inference(profile)
-    once = replace(usual, flip=False)
-    straight = list(run.model.predict(images, once))
-    mirrored = run.model.predict([np.ascontiguousarray(image[:, ::-1]) for image in images], once)
-    averaged = [(a + b[:, ::-1]) / np.float32(2) for a, b in zip(straight, mirrored, strict=True)]
-    made: dict[str, list[DepthMap]] = {
-        "without flip": straight,
-        "with flip": averaged,
-        "usual": averaged if profile.evaluate.flip else straight,
+    there: tuple[Prediction, ...] = ("usual", "with flip" if profile.evaluate.flip else "without flip")
+    way = inference(profile)
+    ways = {
+        "with flip": replace(way, flip=True),
+        "without flip": replace(way, flip=False),
+        "padded": replace(way, pad=True),
     }
-    if "padded" in kinds:
-        made["padded"] = list(run.model.predict(images, replace(usual, pad=True)))
-    return {kind: dict(zip(frames, made[kind], strict=True)) for kind in kinds}
+    made: dict[Prediction, DepthMaps] = dict.fromkeys(there, usual)
+    for kind in [kind for kind in kinds if kind not in there]:
+        maps = run.model.predict(images, ways[kind])
+        made[kind] = dict(zip(usual, maps, strict=True))
+    return {kind: made[kind] for kind in kinds}
 
 
 def without_border(depth: DepthMap, size: tuple[int, ...]) -> Float32[np.ndarray, "h w"]:
@@ -260,7 +266,7 @@ def without_border(depth: DepthMap, size: tuple[int, ...]) -> Float32[np.ndarray
 
 def judge(
     ways: Sequence[Way],
-    maps: Mapping[str, DepthMaps],
+    maps: Mapping[Prediction, DepthMaps],
     readers: Mapping[str, Reader],
     frames: Sequence[int],
     seen: FrameNumbers,
@@ -425,8 +431,8 @@ def _named(protocol: Protocol, otherwise: str) -> Protocol:
     return replace(protocol, name=otherwise)
 
 
-def _check_same_weights(ours: pd.DataFrame, theirs: pd.DataFrame, paths: RunPaths, rounding: float) -> None:
-    """Notebook 04's table and ours must be of the same weights and frames, up to rounding (relative)."""
+def _check_same_weights(ours: pd.DataFrame, theirs: pd.DataFrame, paths: RunPaths) -> None:
+    """Notebook 04's table and ours must be of the same weights and frames."""
     same = ours["frame"].tolist() == theirs["frame"].tolist()
-    if not same or not np.allclose(ours["abs_rel"], theirs["abs_rel"], rtol=rounding, equal_nan=True):
+    if not same or not np.allclose(ours["abs_rel"], theirs["abs_rel"], rtol=1e-6, equal_nan=True):
         raise ZDError(f"{paths.per_image}: its tables are of another checkpoint or data set: run notebook 04 again")

@@ -24,6 +24,7 @@ STATE = Path(".snakemake") / "zd"
 FIRST, TRAINING = "01_data_prep", "03_training"
 FRONT = ("00_abstract", "99_conclusion")  # state what the others found
 JOB = "train"  # what the steps begin with that train: one a run of the profile, one a job of its study
+PREDICTION = "predict"  # those that predict the test sets: one a run
 # The profile's sections whose values make a step stale.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "00_abstract": ("data", "evaluate", "runs"),
@@ -36,6 +37,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "07_plots": ("data", "evaluate", "runs"),
     "08_protocol_audit": ("data", "evaluate", "runs"),
     JOB: ("data", "model", "train"),
+    PREDICTION: ("data", "evaluate"),
     "09_control_study": ("data", "train", "study"),
     "11_photographs": ("data",),
     "12_heads": ("data", "model", "train", "study"),
@@ -61,12 +63,13 @@ class Layout:
         study = {} if self.profile.study is None else self.profile.study.jobs()
         self.studied = {f"{JOB}_{key}": key for key in study}
         self.jobs = {f"{JOB}_{key}": key for key in self.profile.runs} | self.studied
+        self.predictions = {f"{PREDICTION}_{key}": key for key in self.profile.runs}
         self.study = notebook_of(profile, bool(self.studied))  # the notebook of this profile's own study
         self.notebooks = [name for name in notebooks if self._has_place(name)]
         last = [name for name in self.notebooks if name in (self.study, *FRONT)]
         before = [name for name in self.notebooks if name not in last and name < TRAINING]
         after = [name for name in self.notebooks if name not in last and name >= TRAINING]
-        self.steps = [*before, *self.jobs, *after, *sorted(last, key=FRONT.__contains__), "report"]
+        self.steps = [*before, *self.jobs, *self.predictions, *after, *sorted(last, key=FRONT.__contains__), "report"]
 
     def _has_place(self, notebook: str) -> bool:
         """Whether a profile runs a notebook.
@@ -110,6 +113,10 @@ class Layout:
         key = self.jobs[step]
         scores = self.per_image(f"study_{key}", f"study_{key}_images") if step in self.studied else []
         return [*self.checkpoint(key), *scores]
+
+    def predicted(self, run: str) -> list[str]:
+        """What a run predicts for both test sets."""
+        return [self._local(self.paths.results / "predictions" / f"{run}_{name}.h5") for name in ("nyu", "ibims")]
 
     def per_image(self, *names: str) -> list[str]:
         """Per-image metrics."""
@@ -193,10 +200,9 @@ class Layout:
     def _weights_of(self, profile: Profile) -> list[str]:
         return [self._local(self.root / path) for path in watched_files(profile, weights=True)]
 
-    @property
-    def benchmark(self) -> list[str]:
-        """What `zdlib bench` measured, on whatever machine: committed, and no profile's."""
-        return [self._local(path) for path in sorted((self.root / "results" / "bench").glob("*.*"))]
+    def measured(self, folder: str) -> list[str]:
+        """Files in git of no profile: what `zdlib bench` measured (`bench`), or `zdlib.paper.side_by_side`."""
+        return [self._local(path) for path in sorted((self.root / "results" / folder).glob("*.*"))]
 
     def scores(self, profile: str) -> list[str]:
         """The scores that a study's trainings have left: what its notebook shows in the reports of other profiles."""
@@ -233,7 +239,8 @@ class Layout:
         """
         if step not in self.steps:
             return []
-        sections = set(SECTIONS.get(JOB if step in self.jobs else step, ()))
+        kind = JOB if step in self.jobs else PREDICTION if step in self.predictions else step
+        sections = set(SECTIONS.get(kind, ()))
         sections |= {"evaluate"} if step in self.studied else set()
         profile = self._told(step)
         readers = self._readers(profile) if "data" in sections else ()
@@ -280,6 +287,8 @@ class Layout:
         if step in self.jobs:
             module = f"paper/{job_module(self.profile.name).replace('.', '/')}" if step in self.studied else "train/run"
             return self.root / f"zdlib/{module}.py"
+        if step in self.predictions:
+            return self.root / "zdlib/paper/predicted.py"
         return self.root / ("zdlib/paper/report.py" if step == "report" else f"notebooks/{step}.ipynb")
 
     def find_steps(self, name: str) -> list[str]:

@@ -39,7 +39,7 @@ def run(profile: str, *, jobs: int | None = None, force: Sequence[str] = (), dry
 
     Args:
         profile: its name.
-        jobs: steps run side by side; None: as many as there are cores, up to 4, or one on a GPU.
+        jobs: steps run side by side; None: one more than there are cores, up to 4, or one on a GPU.
         force: names of steps to run again in any case.
         dry_run: only say what would run.
 
@@ -80,11 +80,14 @@ def run(profile: str, *, jobs: int | None = None, force: Sequence[str] = (), dry
 
 
 def _default_jobs() -> int:
-    """Each step takes a core and up to 3 GB; trainings on one GPU would share its memory."""
+    """A step more than there are cores, so that none is idle while the last trainings run.
+
+    Each takes a core and up to 2 GB; trainings on one GPU would share its memory.
+    """
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if torch.cuda.is_available() else min(cores, 4)
+    return 1 if torch.cuda.is_available() else min(cores + 1, 4)
 
 
 def _forecast(layout: Layout, stale: Sequence[str], forced: Sequence[str]) -> None:
@@ -269,7 +272,9 @@ def _main(arguments: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="python -m zdlib.pipeline", description="Run the paper's pipeline.")
     commands = parser.add_subparsers(dest="command", required=True)
     run_parser = commands.add_parser("run", help="bring every result up to date")
-    run_parser.add_argument("--jobs", type=_positive, metavar="N", help="steps run side by side (default: the cores)")
+    run_parser.add_argument(
+        "--jobs", type=_positive, metavar="N", help="steps run side by side (default: the cores and one)"
+    )
     run_parser.add_argument("--force", action="append", default=[], metavar="STEP", help="run this step again")
     run_parser.add_argument("--dry-run", action="store_true", help="say what would run, and how long it would train")
     status_parser = commands.add_parser("status", help="say what is stale, and why")

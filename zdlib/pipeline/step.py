@@ -129,9 +129,9 @@ def _compute(layout: Layout, step: str) -> None:
         from zdlib.paper.report import write_report
 
         write_report(layout.profile, layout.root / layout.report)
-    elif step in layout.jobs:
+    elif step in layout.jobs or step in layout.predictions:
         with redirect_stderr(LiveOutput(sys.stdout, prefix)):  # type: ignore[type-var]  # progress bars write there
-            _train(layout, step)
+            _train(layout, step) if step in layout.jobs else _predict(layout, step)
     else:
         os.environ.pop("ZD_TRAIN", None)  # what is trained again is so in the steps that train
         run_notebook(
@@ -152,6 +152,14 @@ def _train(layout: Layout, step: str) -> None:
         from zdlib.train.run import train
 
         print(train(layout.profile, layout.jobs[step], layout.paths))
+
+
+def _predict(layout: Layout, step: str) -> None:
+    from zdlib.paper.predicted import predict_test_sets
+
+    for path in layout.predicted(layout.predictions[step]):
+        (layout.root / path).unlink(missing_ok=True)  # the step is stale, or it would not run
+    predict_test_sets(layout.profile, layout.predictions[step], layout.paths)
 
 
 def _check_results(layout: Layout, step: str, writes: Sequence[str], started: float) -> None:
