@@ -49,6 +49,25 @@ def test_published_and_corrected_differ_in_these_fields_alone():
     assert one.info()["options"]["late_factor"] == 1e-4
 
 
+def test_the_first_poses_are_as_small_as_wanted():
+    motions = []
+    for start in (1.0, 0.01):
+        chosen = method(segmentation=False, masking=False, pose_start=start)
+        trained, content = network(chosen), batch(stills=0)
+        with torch.no_grad():
+            motions.append(torch.cat(trained.network.motion(content["before"], content["image"])))
+    assert motions[0].abs().max() > 0.01
+    torch.testing.assert_close(motions[1], 0.01 * motions[0])
+
+
+def test_coarse_scales_are_compared_at_their_size_if_wanted():
+    losses = []
+    for own_scale in (False, True):
+        chosen = method(segmentation=False, masking=False, own_scale=own_scale)
+        losses.append(float(chosen.losses(network(chosen), batch(stills=0))["reprojection"]))
+    assert losses[0] != losses[1]
+
+
 @pytest.mark.parametrize(("variant", "factor"), [("published", 1e-4), ("corrected", 0.1)])
 def test_the_rate_falls_at_three_quarters(variant, factor):
     chosen = method(variant=variant)

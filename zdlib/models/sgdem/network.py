@@ -173,6 +173,13 @@ class PoseNet(nn.Module):
             with torch.no_grad():
                 cast(nn.Conv2d, self.head[-1]).weight.mul_(POSE_START)
 
+    def begin_small(self, factor: float) -> None:
+        """Multiply the last layer's weights and bias: the first poses are that much nearer to no motion."""
+        last = self.head[-1] if isinstance(self.head, nn.Sequential) else self.head
+        with torch.no_grad():
+            for parameter in last.parameters():
+                parameter.mul_(factor)
+
     def forward(self, pictures: Float[Tensor, "b 6 h w"]) -> tuple[Float[Tensor, "b 3"], Float[Tensor, "b 3"]]:
         """Normalised pictures in the order of time → axis-angle and translation of the first pose."""
         features = self.encoder(pictures)

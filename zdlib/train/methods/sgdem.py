@@ -100,6 +100,12 @@ class Options(Frozen):
         decoder_channels: of the five levels, coarse to fine.
         first_bias: of the depth heads, before their sigmoid. The authors' 5 begins with everything near, where the
             sigmoid hardly has a slope; a short training needs a value from which near and far are both reached.
+        pose_start: factor of the last pose layer's first weights and bias. The authors scale the weights of theirs, not
+            the bias; monodepth2's seven convolutions (`cnn`) have an output times 0.01 instead, which also divides the
+            speed of learning. Without any of it `cnn` begins with turns of five degrees, no pixel is explained better
+            by a warp than without one, and the auto-mask leaves nothing to learn from.
+        own_scale: compare each scale at its own size, as monodepth (v1) did: pixels of coarse scales span a motion from
+            which fine ones have no gradient, and three scales cost a third of the finest.
     """
 
     variant: Variant = "corrected"
@@ -126,6 +132,8 @@ class Options(Frozen):
     pose_encoder: str | None = None
     decoder_channels: tuple[int, int, int, int, int] = (256, 128, 64, 32, 16)
     first_bias: float = FIRST_BIAS
+    pose_start: float = Field(default=1.0, gt=0, le=1)
+    own_scale: bool = False
 
     def value(self, name: str) -> Any:
         """A field, or the variant's value of it."""
@@ -152,6 +160,7 @@ class Video:
         self._reprojection = Reprojection(
             align_corners=options.value("align_corners"),
             pyramid=options.value("pyramid"),
+            own_scale=options.own_scale,
             nearest=options.nearest,
             farthest=options.farthest,
         )
@@ -179,6 +188,8 @@ class Video:
         network = SGDEM(self._architecture(), self._model.encoder_weights).to(device)
         prepare_network(network, _all_outputs)
         network.begin_at(options.first_bias)
+        if options.pose_start != 1:
+            network.pose.begin_small(options.pose_start)
         teaching = None
         if options.patch_weight:
             first = round(options.patch_from * self._train.epochs)
