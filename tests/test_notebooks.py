@@ -32,6 +32,7 @@ NAMES = [
     "12_heads",
     "13_domains",
     "15_unsupervised_stereo",
+    "17_when_labels_help",
     "99_conclusion",
 ]
 CHECKED = "# NBVAL_CHECK_OUTPUT"

@@ -43,6 +43,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "12_heads": ("data", "model", "train", "study"),
     "13_domains": ("data", "train", "study"),
     "15_unsupervised_stereo": ("data", "train", "study"),
+    "17_when_labels_help": ("data", "model", "train", "study"),
 }
 
 

@@ -16,6 +16,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "12_heads": "heads",
         "13_domains": "domains",
         "15_unsupervised_stereo": "stereo",
+        "17_when_labels_help": "label_budget",
     }
 )
 GRID = "09_control_study"  # of a profile with a grid of trainings (`study`) that no line above names
