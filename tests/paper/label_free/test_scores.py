@@ -5,11 +5,15 @@ import pandas as pd
 import pytest
 import torch
 
+from zdlib.data.streets.store import Store
 from zdlib.metrics import protocols
 from zdlib.models.depth_model import Convention
 from zdlib.models.garg.architecture import LEVELS, GargArchitecture
 from zdlib.models.garg.depth_model import GargDepthModel
 from zdlib.models.garg.network import GargNet
+from zdlib.models.sgdem.architecture import SGDEMArchitecture
+from zdlib.models.sgdem.depth_model import SGDEMDepthModel
+from zdlib.models.sgdem.network import SGDEM
 from zdlib.paper.label_free import judged, stereo_scores, video_scores
 
 
@@ -73,6 +77,34 @@ def test_places_of_a_frame_scaled_as_a_whole(frames):
     assert rows["abs_rel"].max() < 1e-5  # twice the truth is the truth, after scaling
     valid = protocols.get(judged.DENSE).valid(frames[0].sample).sum()
     assert rows.loc[["at class boundaries", "away from them"], "pixels"].sum() == valid
+
+
+def test_the_loss_prefers_the_truth_to_what_needs_no_picture(monkeypatch, frames):
+    first = Store.of_split
+    monkeypatch.setattr(Store, "of_split", lambda self, split: first(self, split)[:1])
+    constant = np.full_like(frames[1].sample.depth, 15.0)
+    monkeypatch.setattr(video_scores, "baseline_depths", lambda: iter([("constant depth", constant, frames[1])]))
+    table = video_scores.score_signal(sizes=[(64, 192)]).set_index("depth")
+    assert list(table.index) == ["the truth", "constant depth"]
+    assert table["error"]["the truth"] < 0.7 * table["error"]["constant depth"] < table["no_warp"].iloc[0]
+    assert (table["error"] <= table["unmasked"]).all()
+    assert table["teaches"]["the truth"] > 0.6
+
+
+@pytest.mark.parametrize("classes", [0, 20])
+def test_maps_to_be_looked_at_are_of_the_network_s_size(classes, monkeypatch):
+    torch.manual_seed(0)
+    config = SGDEMArchitecture(
+        encoder="tf_efficientnet_lite0", pose_encoder="cnn", input_size=(64, 96), decoder_channels=(8,) * 5,
+        classes=classes,
+    )  # fmt: skip
+    monkeypatch.setattr(video_scores, "PICTURED", (1,))
+    arrays = video_scores.pictures(SGDEMDepthModel(SGDEM(config).eval(), Convention(kind="relative", void="ignore")))
+    assert arrays["frame_1_inverse"].shape == (64, 96)
+    assert ("frame_1_movable" in arrays) == bool(classes)
+    if classes:
+        here = (arrays["frame_1_classes"] >= 11) & (arrays["frame_1_classes"] < 100)
+        assert (arrays["frame_1_movable"] >= here).all()
 
 
 def test_mean_intersection_over_union_is_of_the_classes_that_occur():

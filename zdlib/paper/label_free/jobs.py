@@ -37,15 +37,15 @@ def score_stereo(key: str, paths: RunPaths) -> dict[str, pd.DataFrame]:
             for level, widths in enumerate(stereo_scores.predicted(model, frame.sample.image)):
                 quarters = np.clip(np.rint(widths * width * QUARTERS), 0, 255).astype(np.uint8)
                 arrays[f"frame_{frame.number}_level_{level}"] = quarters
-    folder = paths.results / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(folder / f"{key}.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub wants no keywords
+    _write_arrays(paths, key, arrays)
     return {"images": scores.images, "levels": scores.levels, "photometric": scores.photometric}
 
 
 def score_video(key: str, paths: RunPaths) -> dict[str, pd.DataFrame]:
-    """A job's tables by name."""
-    scores = video_scores.score_video(load_sgdem(paths.checkpoints / f"{key}.safetensors"))
+    """A job's tables by name; maps of a few test frames go to `results/video/pictures`."""
+    model = load_sgdem(paths.checkpoints / f"{key}.safetensors")
+    scores = video_scores.score_video(model)
+    _write_arrays(paths, key, video_scores.pictures(model))
     tables = {"images": scores.images, "places": scores.places, "poses": scores.poses}
     return tables | ({} if scores.confusion.empty else {"confusion": scores.confusion})
 
@@ -54,13 +54,20 @@ SCORERS: dict[str, Callable[[str, RunPaths], dict[str, pd.DataFrame]]] = {"stere
 
 
 def score_without_training(profile: Profile, paths: RunPaths) -> None:
-    """What needs no picture; for stereo also the acceptance test of the pairs, and what the truth would cost."""
+    """What needs no picture, and what the loss says of the truth; for stereo also the acceptance test of the pairs."""
     if profile.name == "stereo":
         _write(paths, "pairs", stereo_scores.accept_pairs())
         _write(paths, "costs", stereo_scores.loss_at_levels())
         _write(paths, "baselines", stereo_scores.score_baselines())
     else:
         _write(paths, "baselines", video_scores.score_baselines())
+        _write(paths, "signal", video_scores.score_signal())
+
+
+def _write_arrays(paths: RunPaths, key: str, arrays: dict[str, np.ndarray]) -> None:
+    folder = paths.results / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(folder / f"{key}.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub wants no keywords
 
 
 def _write(paths: RunPaths, name: str, table: pd.DataFrame) -> None:

@@ -1,6 +1,6 @@
 """What a network taught by video scores: depth up to a scale, by place and class; classes; how the camera moved."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from zdlib.cameras import pose_matrix
+from zdlib.cameras import depth_between, pose_matrix
 from zdlib.data.street_classes import FIRST_MOVABLE, NAMES
+from zdlib.losses.photometric import photometric_error
+from zdlib.losses.video import Reprojection, Views, moving_mask, scale_loss, warped_labels, warped_sources
 from zdlib.metrics import protocols
 from zdlib.metrics.depth import depth_metrics
 from zdlib.models.depth_model import to_tensor
@@ -29,7 +31,12 @@ from zdlib.paper.label_free.judged import (
     zero_shot,
 )
 from zdlib.train.methods.sgdem import pose_errors
+from zdlib.train.sequences.clips import resized_intrinsics
 
+PICTURED = (1, 19, 40)  # middle frames of test clips whose maps are kept to be looked at; in two, things move
+SIGNAL_SIZES = ((64, 192), (96, 288))
+RANGE = {"nearest": 0.1, "farthest": 100.0}  # of depth, where a checkpoint does not say
+SKY = 1000.0  # metres
 BOUNDARY_PIXELS = 3  # as near to another class is "at class boundaries"
 SCALED = ("median-scaled",)
 
@@ -89,6 +96,96 @@ def predicted(
         return inverse, model.network(x, 1).logits.argmax(1)[0].cpu().numpy()
 
 
+def pictures(model: SGDEMDepthModel) -> dict[str, np.ndarray]:
+    """Maps of a few test frames, at the network's size.
+
+    Of each: `frame_N_inverse`; of a network with classes also `frame_N_classes`, `frame_N_movable` (what any frame of
+    the clip calls movable, placed by the network's depth and motion: what a mask leaves out) and `frame_N_agreement`,
+    the intersection over union that decides whether it does.
+    """
+    store = street_store()
+    arrays: dict[str, np.ndarray] = {}
+    for number in PICTURED:
+        clip = store.of_split("test")[number // store.frames]
+        inverse, classes = predicted(model, store.frame(clip, number % store.frames).left)
+        arrays[f"frame_{number}_inverse"] = inverse.astype(np.float16)
+        if classes is not None:
+            region, agreement = movable_region(model, [store.frame(clip, moment).left for moment in range(3)])
+            arrays[f"frame_{number}_classes"] = classes.astype(np.uint8)
+            arrays[f"frame_{number}_movable"] = region
+            arrays[f"frame_{number}_agreement"] = np.array(agreement, np.float32)
+    return arrays
+
+
+def movable_region(
+    model: SGDEMDepthModel, images: Sequence[UInt8[np.ndarray, "h w 3"]]
+) -> tuple[Bool[np.ndarray, "_ _"], float]:
+    """Of a clip's middle frame: what a mask would leave out, and the agreement of the frames (`moving_mask`)."""
+    height, width = images[0].shape[:2]
+    matrix = resized_intrinsics(street_store().intrinsics, (height, width), model.network.config.input_size)
+    intrinsics = torch.from_numpy(matrix.astype(np.float32))[None].to(model.device)
+    with model.inference("fp32"):
+        before, here, after = _resized(model, images).split(1)
+        poses = [_pose(model, before, here, True), _pose(model, here, after, False)]
+        nearest, farthest = (model.info.get("options", {}).get(end, value) for end, value in RANGE.items())
+        _, depth = depth_between(model.network(here).disparities[0], nearest, farthest)  # in the unit of its motions
+        classes = [model.network(frame, 1).logits.argmax(1) for frame in (here, before, after)]
+        placed = warped_sources(depth, Views(here, [before, after], intrinsics, poses))
+        neighbours = [warped_labels(there, pixels) for there, (_, pixels) in zip(classes[1:], placed, strict=True)]
+        keep, agreement = moving_mask(classes[0], neighbours, threshold=2.0)  # above every intersection over union
+    return keep[0, 0].cpu().numpy() == 0, float(agreement[0])
+
+
+def _resized(model: SGDEMDepthModel, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Float[Tensor, "n 3 _ _"]:
+    size = model.network.config.input_size
+    return F.interpolate(to_tensor(list(images), model.device), size, mode="bilinear", antialias=True)
+
+
+def score_signal(sizes: Sequence[tuple[int, int]] = SIGNAL_SIZES) -> pd.DataFrame:
+    """What the loss says of depths that are no network's, with the true motion: whether it can teach.
+
+    Returns:
+        One row per test clip, size and depth (the truth, what needs no picture): `error`, the mean of the minimum
+        reprojection with auto-mask; `unmasked`, without; `teaches`, the share of pixels that a warp explains better;
+        `no_warp`, the error of the frames as they are; `metres` between frames.
+    """
+    store, rows = street_store(), []
+    depths: dict[int, dict[str, np.ndarray]] = {}
+    for title, depth, frame in baseline_depths():
+        truth = np.where(frame.sample.depth > 0, frame.sample.depth, SKY)
+        depths.setdefault(frame.number, {"the truth": truth})[title] = depth
+    for place, clip in enumerate(store.of_split("test")):
+        frames = [store.frame(clip, moment) for moment in range(3)]
+        motions = [np.linalg.inv(frames[moment].pose) @ frames[1].pose for moment in (0, 2)]
+        named = {"scene": f"clip {store.seeds[clip]}", "metres": float(np.linalg.norm(motions[1][:3, 3]))}
+        for size in sizes:
+            matrix = resized_intrinsics(store.intrinsics, (store.height, store.width), size)
+            before, here, after = _at_size([frame.left for frame in frames], size).split(1)
+            poses = [torch.from_numpy(motion.astype(np.float32))[None] for motion in motions]
+            views = Views(here, [before, after], torch.from_numpy(matrix.astype(np.float32))[None], poses)
+            for title, depth in depths[store.frames * place + 1].items():
+                rows.append({**named, "size": f"{size[0]}×{size[1]}", "depth": title, **_loss_of(depth, views)})
+    return pd.DataFrame(rows)
+
+
+def _at_size(images: list[UInt8[np.ndarray, "h w 3"]], size: tuple[int, int]) -> Float[Tensor, "n 3 _ _"]:
+    return F.interpolate(to_tensor(images, torch.device("cpu")), size, mode="bilinear", antialias=True)
+
+
+def _loss_of(depth: Float32[np.ndarray, "_ _"], views: Views) -> dict[str, float]:
+    options = Reprojection(nearest=0.5, farthest=2 * SKY)
+    at_size = F.interpolate(
+        torch.from_numpy(np.asarray(depth, np.float32))[None, None], views.target.shape[2:], mode="nearest"
+    )
+    low, high = 1 / options.farthest, 1 / options.nearest
+    output = (1 / at_size - low) / (high - low)
+    error, teaches = scale_loss(output, views, options)
+    unmasked, _ = scale_loss(output, views, replace(options, auto_mask=False))
+    still = torch.cat([photometric_error(source, views.target) for source in views.sources], 1).amin(1)
+    means = {"error": error, "unmasked": unmasked, "teaches": teaches.float(), "no_warp": still}
+    return {name: float(value.mean()) for name, value in means.items()}
+
+
 def _image_rows(data: str, depth: Float32[np.ndarray, "_ _"], frame: StreetFrame) -> list[dict[str, Any]]:
     rows = []
     for name in (EIGEN, DENSE):
@@ -140,7 +237,6 @@ def _confusion(classes: Int64[np.ndarray, "_ _"], frame: StreetFrame) -> Int64[n
 def _pose_rows(model: SGDEMDepthModel) -> list[dict[str, Any]]:
     """Of each test clip, from its middle frame to both others."""
     store, rows = street_store(), []
-    size = model.network.config.input_size
     straight = torch.eye(4, dtype=torch.float64)[None]
     ahead, back = straight.clone(), straight.clone()
     ahead[0, 2, 3], back[0, 2, 3] = -1.0, 1.0  # what lies ahead comes nearer
@@ -149,8 +245,7 @@ def _pose_rows(model: SGDEMDepthModel) -> list[dict[str, Any]]:
         world = np.linalg.inv(frames[1].pose)
         true = np.stack([world @ frame.pose for frame in frames])
         with model.inference("fp32"):
-            images = to_tensor([frame.left for frame in frames], model.device)
-            before, here, after = F.interpolate(images, size, mode="bilinear", antialias=True).split(1)
+            before, here, after = _resized(model, [frame.left for frame in frames]).split(1)
             poses = [_pose(model, before, here, True), _pose(model, here, after, False)]
         row = {"scene": f"clip {store.seeds[clip]}", "metres": float(np.linalg.norm(true[2][:3, 3]))}
         rows.append(row | pose_errors(poses, true) | _named(pose_errors([back, ahead], true)))
