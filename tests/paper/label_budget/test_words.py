@@ -54,7 +54,7 @@ def test_sentences_carry_their_numbers(make):
     one = tables.family(PROFILE, study, tables.long_scores(PROFILE, study, RunPaths("label_budget"))).iloc[0]
     assert f"25 %: δ1 {one['difference']:+.4f} [{one['difference_low']:+.4f}, {one['difference_high']:+.4f}]" in family
     assert f"p = {one['p, t, Holm']:.2f} after Holm" in family
-    assert "*hurts* 100 %, w = 1 -0.0" in rest
+    assert "*hurts*: 100 %, w = 1 -0.0" in rest
     assert rest.count("[") == 5
     assert "Intervals leave out zero for: 25 % against 100 % +0.0" in growth
     assert "(7 differences of differences, exploratory)" in growth
@@ -72,7 +72,7 @@ def test_one_seed_says_that_nothing_can_be_told(make):
     first, rest, beside = said(study)
     assert first.startswith("**Not yet to be told**: not every contrast that was named beforehand has 3 pairs")
     assert "25 %: δ1 +0.0" in first
-    assert "*cannot be told (1 pair)*" in rest
+    assert "*cannot be told (1 pair)*: " in rest
     assert "(1 pair)" in beside
 
 

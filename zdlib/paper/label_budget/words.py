@@ -72,7 +72,7 @@ def findings(study: Study, data: str, at_edges: pd.DataFrame) -> list[str]:
     sentences = [f"{verdict(study, data)} {_in_numbers(judged, p)}".rstrip()]
     rest = [(c, one) for c, one in judged if not c.in_family]
     if rest:
-        sentences.append(f"**Other contrasts** (exploratory; δ1, {data}): {_by_verdict(rest)}.")
+        sentences.append(f"**Other contrasts** (exploratory; δ1, {data}). {_by_verdict(rest)}.")
     grown = [(c, one) for c, one in _judged(study, data, growth(study)) if one.seeds >= ENOUGH]
     if grown:
         told = [f"{c.name} {_numbers(one)}" for c, one in grown if one.sign]
@@ -120,7 +120,7 @@ def _by_verdict(judged: Sequence[Judged]) -> str:
     words: dict[str, list[str]] = {}
     for contrast, one in judged:
         words.setdefault(one.verdict(True), []).append(f"{contrast.name} {_numbers(one)}")
-    return "; ".join(f"*{word}* {_listed(names)}" for word, names in words.items())
+    return ". ".join(f"*{word}*: {_listed(names)}" for word, names in words.items())
 
 
 def _beside(judged: Sequence[Judged], beside: Sequence[Judged]) -> str:
@@ -131,10 +131,12 @@ def _beside(judged: Sequence[Judged], beside: Sequence[Judged]) -> str:
     beside = [(c, cost) for c, cost in beside if c.condition.share in ends]
     for contrast, cost in beside:
         kinds.setdefault(contrast.kind, []).append((contrast, cost))
-    parts = [f"*{kind}* " + "; ".join(f"{c.name} {_numbers(cost)}" for c, cost in rows) for kind, rows in kinds.items()]
+    parts = [
+        f"*{kind}*: " + _listed([f"{c.name} {_numbers(cost)}" for c, cost in rows]) for kind, rows in kinds.items()
+    ]
     larger = sum(abs(cost.mean) > abs(one.mean) for _, cost in beside)
     return (
-        f"**Beside other losses** (δ1, without segmentation): {'; '.join(parts)}. The largest difference that comes "
+        f"**Beside other losses** (δ1, without segmentation). {'. '.join(parts)}. The largest difference that comes "
         f"with segmentation is {one.mean:+z.4f} ({largest.name}); {larger} of these {len(beside)} are larger in size."
     )
 
@@ -168,4 +170,4 @@ def _counted(number: int, what: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)
+    return "; ".join(names)
