@@ -31,6 +31,7 @@ NAMES = [
     "11_photographs",
     "12_heads",
     "13_domains",
+    "14_depth_anything",
     "15_unsupervised_stereo",
     "17_when_labels_help",
     "99_conclusion",

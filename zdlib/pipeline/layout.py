@@ -42,6 +42,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "11_photographs": ("data",),
     "12_heads": ("data", "model", "train", "study"),
     "13_domains": ("data", "train", "study"),
+    "14_depth_anything": ("train", "study"),
     "15_unsupervised_stereo": ("data", "train", "study"),
     "17_when_labels_help": ("data", "model", "train", "study"),
 }

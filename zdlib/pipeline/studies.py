@@ -15,6 +15,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "11_photographs": "photographs",
         "12_heads": "heads",
         "13_domains": "domains",
+        "14_depth_anything": "depth_anything_study",
         "15_unsupervised_stereo": "stereo",
         "17_when_labels_help": "label_budget",
     }

@@ -80,12 +80,15 @@ def test_a_grid_that_was_cut_off_is_shown_and_one_without_pairs_is_not(folder, m
         study.load_frames(PROFILE, RunPaths(study.PROFILE))
 
 
-def test_the_verdict_follows_the_interval() -> None:
-    row = {"difference": -0.02, "difference_low": -0.03, "difference_high": -0.01, "seeds": 5}
+def test_the_verdict_follows_both_intervals() -> None:
+    ends = {"difference_low": -0.03, "difference_high": -0.01, "joint low": -0.04, "joint high": -0.005}
+    row = {"difference": -0.02, "seeds": 5, **ends}
     assert "student, lower the AbsRel" in study.verdict(row, None)
-    assert "student, raise the AbsRel" in study.verdict({**row, "difference_low": 0.01, "difference_high": 0.03}, None)
-    said = study.verdict({**row, "difference_high": 0.01}, row)
-    assert "do not measurably change" in said
+    above = {name.replace("low", "?").replace("high", "low").replace("?", "high"): -end for name, end in ends.items()}
+    assert "student, raise the AbsRel" in study.verdict({**row, **above}, None)
+    for end in ("difference_high", "joint high"):
+        said = study.verdict({**row, end: 0.01}, row)
+        assert "do not measurably change" in said
     assert said.endswith("the change is -0.0200 (-0.0300 to -0.0100 over 5 seeds).")
 
 

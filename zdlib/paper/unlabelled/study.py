@@ -140,17 +140,20 @@ def family(profile: Profile, frames: pd.DataFrame) -> pd.DataFrame:
 def verdict(row: Mapping[str, Any], bound: Mapping[str, Any] | None) -> str:
     """One sentence on the first contrast, and what a real teacher's labels gain beside it.
 
+    A change is one if neither the interval over seeds nor that over seeds and frames together contains zero.
+
     Args:
         row: of `family`.
         bound: of `differences`, METER's labels against labels alone on the same test; None if it has not run.
     """
     low, high = row["difference_low"], row["difference_high"]
-    changed = "lower" if high < 0 else "raise"
-    said = "do not measurably change" if low <= 0 <= high else changed
+    least, most = min(low, row["joint low"]), max(high, row["joint high"])
+    said = "lower" if most < 0 else "raise" if least > 0 else "do not measurably change"
     text = (
         "Pictures that a network trained on rendered scenes has labelled itself, perturbed for its student, "
         f"{said} the AbsRel on other photographs of the same building: {row['difference']:+.4f} (95 % interval "
-        f"{low:+.4f} to {high:+.4f} over {row['seeds']} seeds)"
+        f"{low:+.4f} to {high:+.4f} over {row['seeds']} seeds; {row['joint low']:+.4f} to {row['joint high']:+.4f} "
+        "with the test's frames resampled, too)"
     )
     if bound is None:
         return f"{text}."
