@@ -51,9 +51,9 @@ def test_without_scores_a_study_is_left_out(tmp_path: Path, monkeypatch: pytest.
     for name in ("01_data_prep", GRID, *FRONT):
         tiny.write_notebook(tmp_path / "notebooks" / f"{name}.ipynb")
     monkeypatch.setenv("ZD_ROOT", str(tmp_path))
-    assert Layout("tiny").steps == ["01_data_prep", "train_distill", *FRONT, "report"]
+    assert Layout("tiny").steps == ["01_data_prep", "train_distill", "predict_distill", *FRONT, "report"]
     scores = tmp_path / "results/study/per_image/study_control_1.csv"
     scores.parent.mkdir(parents=True)
     scores.write_text("")
     assert Layout("tiny").notebooks == ["00_abstract", "01_data_prep", GRID, "99_conclusion"]
-    assert Layout("tiny").steps == ["01_data_prep", "train_distill", GRID, *FRONT, "report"]
+    assert Layout("tiny").steps == ["01_data_prep", "train_distill", "predict_distill", GRID, *FRONT, "report"]
