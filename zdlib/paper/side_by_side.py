@@ -224,7 +224,7 @@ def figure(root: Path | None = None) -> Figure:
         if f"{pupil.title} Streets-K" in maps:
             made = [depth_picture(maps[f"{pupil.title} {name}"], 0.0, far) for name, far in FARTHEST.items()]
             columns.append(Column(pupil.title, made))
-    return picture_grid(columns, list(FARTHEST))
+    return picture_grid(columns)
 
 
 def _there(name: str, root: Path | None) -> Path:
