@@ -33,6 +33,7 @@ NAMES = [
     "13_domains",
     "14_depth_anything",
     "15_unsupervised_stereo",
+    "16_semantic_guidance",
     "17_when_labels_help",
     "99_conclusion",
 ]

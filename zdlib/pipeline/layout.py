@@ -44,6 +44,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "13_domains": ("data", "train", "study"),
     "14_depth_anything": ("train", "study"),
     "15_unsupervised_stereo": ("data", "train", "study"),
+    "16_semantic_guidance": ("data", "train", "study"),
     "17_when_labels_help": ("data", "model", "train", "study"),
 }
 

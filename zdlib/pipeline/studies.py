@@ -17,6 +17,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "13_domains": "domains",
         "14_depth_anything": "depth_anything_study",
         "15_unsupervised_stereo": "stereo",
+        "16_semantic_guidance": "video",
         "17_when_labels_help": "label_budget",
     }
 )

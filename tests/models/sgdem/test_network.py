@@ -217,6 +217,15 @@ def test_a_checkpoint_predicts_inverse_depth_up_to_a_scale(tmp_path):
     assert torch.equal(again.depth(picture, Inference(flip=False, full_size=True)), inverse)
 
 
+def test_a_checkpoint_s_range_of_depth_is_the_one_that_it_was_trained_with():
+    torch.manual_seed(0)
+    network, picture = SGDEM(TINY).eval(), torch.rand(1, 3, *TINY.input_size)
+    output = network(picture).disparities[0]
+    model = SGDEMDepthModel(network, Convention(kind="relative"), {"options": {"nearest": 0.02, "farthest": 1.0}})
+    torch.testing.assert_close(model.forward(picture), 1 + 49 * output)
+    torch.testing.assert_close(SGDEMDepthModel(network).forward(picture), 0.01 + 9.99 * output)
+
+
 def test_tensors_of_others_are_named():
     with pytest.raises(ZDError, match=r"x\.pth: head\.weight is no tensor of SGDepth"):
         load_official(SGDEM(TINY), {"head.weight": torch.zeros(1)}, "x.pth")

@@ -10,6 +10,8 @@ from zdlib.cameras import depth_between
 from zdlib.models.depth_model import DepthModel, Inference
 from zdlib.models.sgdem.network import Outputs
 
+NEAREST, FARTHEST = 0.1, 100.0  # the authors' ends of depth
+
 
 class SGDEMDepthModel(DepthModel):
     """Inverse depth of arbitrary scale: one camera's pictures do not say how far it went between them."""
@@ -18,7 +20,13 @@ class SGDEMDepthModel(DepthModel):
 
     def forward(self, images: Float[Tensor, "b 3 h w"], domain: int | None = None) -> Float[Tensor, "b 1 _ _"]:
         """At the network's size."""
-        return depth_between(self.outputs(images).disparities[0])[0]
+        return depth_between(self.outputs(images).disparities[0], *self.depths)[0]
+
+    @property
+    def depths(self) -> tuple[float, float]:
+        """Nearest and farthest, in the unit of its motions: as it was trained, or the authors'."""
+        options = self.info.get("options", {})
+        return options.get("nearest", NEAREST), options.get("farthest", FARTHEST)
 
     def outputs(self, images: Float[Tensor, "b 3 h w"]) -> Outputs:
         """Depth and classes of pictures of any size, at the network's."""

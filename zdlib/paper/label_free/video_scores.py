@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from zdlib.cameras import depth_between, pose_matrix
+from zdlib.cameras import pose_matrix
 from zdlib.data.street_classes import FIRST_MOVABLE, NAMES
 from zdlib.losses.photometric import photometric_error
 from zdlib.losses.video import Reprojection, Views, moving_mask, scale_loss, warped_labels, warped_sources
@@ -35,7 +35,6 @@ from zdlib.train.sequences.clips import resized_intrinsics
 
 PICTURED = (1, 19, 40)  # middle frames of test clips whose maps are kept to be looked at; in two, things move
 SIGNAL_SIZES = ((64, 192), (96, 288))
-RANGE = {"nearest": 0.1, "farthest": 100.0}  # of depth, where a checkpoint does not say
 SKY = 1000.0  # metres
 BOUNDARY_PIXELS = 3  # as near to another class is "at class boundaries"
 SCALED = ("median-scaled",)
@@ -127,8 +126,7 @@ def movable_region(
     with model.inference("fp32"):
         before, here, after = _resized(model, images).split(1)
         poses = [_pose(model, before, here, True), _pose(model, here, after, False)]
-        nearest, farthest = (model.info.get("options", {}).get(end, value) for end, value in RANGE.items())
-        _, depth = depth_between(model.network(here).disparities[0], nearest, farthest)  # in the unit of its motions
+        depth = 1 / model.forward(here)
         classes = [model.network(frame, 1).logits.argmax(1) for frame in (here, before, after)]
         placed = warped_sources(depth, Views(here, [before, after], intrinsics, poses))
         neighbours = [warped_labels(there, pixels) for there, (_, pixels) in zip(classes[1:], placed, strict=True)]

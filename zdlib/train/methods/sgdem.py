@@ -95,7 +95,8 @@ class Options(Frozen):
         patch_side: of a window, pixels of the network's input.
         attention: SGDEM's, between channels; `decoder` puts it where the figure has it, in 1 and 4 strips, scaled.
         clip_sets, still_sets: keys of the data sets that give clips, and labelled stills.
-        nearest, farthest: depths of the sigmoid's ends.
+        nearest, farthest: depths of the sigmoid's ends, in the unit of the motions: of the two, the ratio alone says
+            something about the scene.
         pose_encoder: a timm network, or `cnn`; None = as the encoder.
         decoder_channels: of the five levels, coarse to fine.
         first_bias: of the depth heads, before their sigmoid. The authors' 5 begins with everything near, where the
@@ -333,7 +334,7 @@ class Video:
 
     def depth_model(self, network: VideoTraining) -> SGDEMDepthModel:
         """Inverse depth up to a scale."""
-        return SGDEMDepthModel(network.network, Convention(kind="relative", void="ignore"))
+        return SGDEMDepthModel(network.network, Convention(kind="relative", void="ignore"), self.info())
 
     def info(self) -> dict[str, Any]:
         """The options, and the variant's values of those that were left open."""

@@ -1,0 +1,140 @@
+"""What notebook 16 says of its tables, made from them."""
+
+import pandas as pd
+
+from zdlib.paper.label_free.video_tables import (
+    DIAGNOSES,
+    STRAIGHT,
+    ablation,
+    effects,
+    learning,
+    poses,
+    seeds,
+    segmentation,
+    signal,
+    steps_of_ablation,
+    study,
+)
+
+MEAN_MAP, CONSTANT = "mean depth map", "constant depth"
+
+
+def grid_in_words() -> str:
+    """Which trainings there are, and which the profile names and nobody has run."""
+    there, arms = seeds(), study().arms
+    done = [f"*{arms[arm].title}* ({len(numbers)} of {len(arms[arm].seeds)})" for arm, numbers in there.items()]
+    missing = [f"*{config.title}*" for arm, config in arms.items() if arm not in there]
+    text = f"**Trainings judged**, of the seeds that the profile names: {'; '.join(done)}."
+    return text + (f" Not run: {', '.join(missing)}." if missing else "")
+
+
+def signal_in_words() -> str:
+    """How much the loss would gain by the truth, and at how many pixels."""
+    lines = []
+    for size, rows in signal().groupby("size", sort=False):
+        table = rows.set_index("depth")
+        truth, mean, constant = (table.loc[name] for name in ("the truth", MEAN_MAP, CONSTANT))
+        cost = table["error, auto-mask"].map("{:.3f}".format)
+        lines.append(
+            f"At {size}, without a warp the {table['clips'].iloc[0]} moving clips have an error of "
+            f"{truth['error, no warp']:.3f}; with the true motion, constant depth has {cost[CONSTANT]}, the mean map "
+            f"{cost[MEAN_MAP]}, the truth {cost['the truth']}. The auto-mask leaves {truth['share']:.0f} % of "
+            f"the pixels to the truth, {mean['share']:.0f} % to the mean map, {constant['share']:.0f} % to a constant."
+        )
+    return " ".join(lines)
+
+
+def learning_in_words() -> str:
+    """Which of the starts learns."""
+    table, arms = learning(), study().arms
+    lines = []
+    for arm in ("depth_only", *DIAGNOSES):
+        rows = table[table["method"] == arms[arm].title]
+        if rows.empty:
+            continue
+        first, last = rows.iloc[0], rows.iloc[-1]
+        fall = last["reprojection"] / first["reprojection"] - 1
+        lines.append(
+            f"* *{arms[arm].title}*: from the first to the last epoch the reprojection error changes by "
+            f"{100 * fall:+.0f} %, AbsRel from {first['abs_rel']:.3f} to {last['abs_rel']:.3f}"
+        )
+    return "\n".join(lines)
+
+
+def ablation_in_words() -> str:
+    """How the networks stand between the constant and the mean map."""
+    table, arms = ablation().set_index("method"), study().arms
+    ours = table.loc[[arms[arm].title for arm in steps_of_ablation()]]
+    errors = ours["abs_rel"].to_dict()
+    best, constant, mean = str(ours["abs_rel"].idxmin()), table.loc[CONSTANT], table.loc[MEAN_MAP]
+    apart = ours.loc[best, "abs_rel_high"] < constant["abs_rel_low"]
+    below = ours["abs_rel"].max() < constant["abs_rel"]
+    share = float(ours["AbsRel / mean map's"].loc[best])
+    intervals = "the intervals do not touch" if apart else "the intervals overlap"
+    return (
+        f"Median-scaled, the best is *{best}*: AbsRel {errors[best]:.3f}, {errors[best] / constant['abs_rel']:.2f} of "
+        f"the constant's {constant['abs_rel']:.3f} ({intervals}) and {share:.2f} of the mean map's "
+        f"{mean['abs_rel']:.3f}. {'All' if below else 'Not all'} of the {len(ours)} arms are below the constant; "
+        f"{(ours['abs_rel'] < mean['abs_rel']).sum()} of them below the mean map, which needs no picture."
+    )
+
+
+def effects_in_words() -> str:
+    """One line per step of the ablation."""
+    table, lines = effects(), []
+    if table.empty:
+        return "No two arms of one step have been trained with the same seed yet: no effect can be told."
+    diagnoses = {study().arms[arm].title for arm in DIAGNOSES}
+    for step, rows in table.groupby("step", sort=False):
+        if str(step).rpartition(" − ")[0] in diagnoses:
+            continue
+        main = rows.iloc[0]
+        others = [
+            f"{row.metric}: {row.verdict}" for row in rows.iloc[1:].itertuples() if "found" not in str(row.verdict)
+        ]
+        kept = f"; elsewhere {', '.join(others)}" if others else "; none in any other column"
+        trainings = f"{main['trainings']} pair{'s' if main['trainings'] > 1 else ''}"
+        lines.append(
+            f"* *{step}* ({trainings}): AbsRel {main['difference']:+.3f} "
+            f"({main['low']:+.3f} to {main['high']:+.3f}), {main['verdict']}{kept}"
+        )
+    return "\n".join(lines)
+
+
+def poses_in_words() -> str:
+    """The network's motion beside a camera that goes straight ahead."""
+    table = poses().set_index("method")
+    straight, ours = table.loc[STRAIGHT], table.drop(index=STRAIGHT)
+    chosen = ours.loc[[study().arms[arm].title for arm in steps_of_ablation()]]
+    lines = []
+    for name, what in (("turn_error", "turn"), ("direction_error", "direction")):
+        best, worst = chosen[name].min(), chosen[name].max()
+        sides = "below" if worst < straight[name] else "above" if best > straight[name] else "on both sides of"
+        lines.append(f"{what}: {best:.2f}° to {worst:.2f}°, {sides} the {straight[name]:.2f}° of straight ahead")
+    return "Between neighbouring frames the arms of the ablation err by, " + "; ".join(lines) + "."
+
+
+def segmentation_in_words() -> str:
+    """Whether the classes were learnt."""
+    table = segmentation()
+    if table.empty:
+        return "No arm with segmentation has been judged yet."
+    least, most = table["miou"].min(), table["miou"].max()
+    return (
+        f"Mean intersection over union of the test frames, between arms: {least:.2f} to {most:.2f}, from a few hundred "
+        "steps with one labelled still per clip."
+    )
+
+
+def quoted_in_words(quoted: pd.DataFrame) -> str:
+    """What is unusual in the published rows."""
+    rows = quoted[quoted["size"].eq("192×640")].set_index("method")
+    ours, theirs = rows.loc["SGDEM r50"], rows.loc["SGDepth r18, full"]
+    gained = 1 - ours["abs_rel"] / theirs["abs_rel"]
+    return (
+        f"SGDEM's AbsRel is {100 * gained:.0f} % below SGDepth's ({ours['abs_rel']:.3f} against "
+        f"{theirs['abs_rel']:.3f}), while its δ1 is higher by only {ours['delta1'] - theirs['delta1']:.3f}. The two "
+        "together are unusual, and the public code cannot settle it: its training script is missing, its consistency "
+        "loss is identically 0, and by its own log the patch loss is 0 in most batches. These rows are not expected to "
+        "be reproduced."
+    )
