@@ -86,7 +86,7 @@ def test_each_arm_beside_what_needs_no_picture(checkout):
     assert list(table["trainings"].iloc[:4]) == [0, 0, 0, 2]
     words = video_words.ablation_in_words()
     assert "the best is *+ masking of what moves*: AbsRel 0.253" in words
-    assert "All of the 3 arms are below the constant; 0 of them below the mean map" in words
+    assert "below the constant: 3 of 3; below the mean map, which needs no picture: 0." in words
 
 
 def test_a_step_is_compared_on_the_seeds_that_both_have(checkout):
@@ -115,7 +115,7 @@ def test_motion_beside_straight_ahead(checkout):
     table = video_tables.poses().set_index("method")
     assert table.loc[video_tables.STRAIGHT, "direction_error"] == 2.5  # of the clip that moves alone
     assert table.loc["only depth", "turn_error"] == pytest.approx(0.2)
-    assert "turn: 0.20° to 0.20°, below the 0.30°" in video_words.poses_in_words()
+    assert "turn: 0.20°, below the 0.30°" in video_words.poses_in_words()
 
 
 def test_places_and_classes_have_a_column_per_method(checkout):
@@ -141,7 +141,20 @@ def test_other_tables_and_words(checkout):
 def test_figures_are_drawn_from_what_is_there(checkout):
     depth = video_figures.depth_pictures()
     assert len([axes for axes in depth.axes if axes.images]) >= 3 * 5
-    mask = video_figures.mask_pictures("masking")
+    mask = video_figures.mask_pictures()
     assert "agreement 0.50" in mask.axes[0].get_title()
     bars = video_figures.effect_bars(video_tables.effects())
     assert len(bars.axes) == 4
+
+
+def test_a_single_training_is_enough_for_everything(checkout):
+    for path in [*checkout.glob("*_[12]_*.csv")]:
+        if not path.name.startswith("depth_only_1_"):
+            path.unlink()
+    assert video_tables.seeds() == {"depth_only": [1]}
+    assert video_tables.effects().empty
+    assert video_tables.segmentation().empty
+    assert "no effect can be told" in video_words.effects_in_words()
+    assert "has been judged yet" in video_words.segmentation_in_words()
+    for figure in (video_figures.effect_bars(video_tables.effects()), video_figures.mask_pictures()):
+        assert "yet" in figure.texts[0].get_text()

@@ -70,8 +70,14 @@ def _short(arm: str) -> str:
     return study().arms[arm].title.replace("consistency within classes", "consistency").removesuffix(" of what moves")
 
 
-def mask_pictures(arm: str) -> Figure:
-    """What a mask leaves out, if it decides to, below the true classes, what truly moves, and the network's classes."""
+def mask_pictures() -> Figure:
+    """What a mask leaves out, if it decides to, below the true classes, what truly moves, and the network's classes.
+
+    Of the arm that masks, or of one that segments; a line of text where neither has been trained.
+    """
+    arm = next((arm for arm in ("masking", "segmentation") if arm in seeds()), None)
+    if arm is None:
+        return _said("no arm with segmentation has been judged yet")
     held, columns = maps(arm), []
     for frame in pictured():
         labels = frame.sample.labels
@@ -89,6 +95,13 @@ def mask_pictures(arm: str) -> Figure:
     return picture_grid(columns, ["picture", "true classes", "moves", "classes", "left out"])
 
 
+@mpl.rc_context(STYLE)
+def _said(text: str) -> Figure:
+    figure = new_figure(WIDTH, 0.5)
+    figure.text(0.5, 0.5, text, ha="center", va="center", color=GREY)
+    return figure
+
+
 def _enlarged(small: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     rows = np.arange(size[0]) * small.shape[0] // size[0]
     columns = np.arange(size[1]) * small.shape[1] // size[1]
@@ -104,6 +117,8 @@ def _over(image: UInt8[np.ndarray, "h w 3"], mask: np.ndarray) -> UInt8[np.ndarr
 @mpl.rc_context(STYLE)
 def effect_bars(effects: pd.DataFrame) -> Figure:
     """Each step's difference in AbsRel with its interval, everywhere and at some places."""
+    if effects.empty:
+        return _said("no two arms of one step have been trained with the same seed yet")
     table = effects[effects["metric"].str.startswith("AbsRel")]
     steps, metrics = list(dict.fromkeys(table["step"])), list(dict.fromkeys(table["metric"]))
     figure = new_figure(WIDTH, 0.7 + 0.42 * len(steps))

@@ -18,7 +18,10 @@ PROFILE = "video"
 DIAGNOSES = ("full_size", "large_poses")  # arms that show what learning needs, and are no step of the ablation
 STRAIGHT = "straight ahead, no turn"
 POSES = ("turn_error", "direction_error")
-EFFECTS = {"AbsRel": ("images", None, "abs_rel"), "δ1": ("images", None, "delta1")}
+EFFECTS: dict[str, tuple[str, str | None, str]] = {
+    "AbsRel": ("images", None, "abs_rel"),
+    "δ1": ("images", None, "delta1"),
+}
 EFFECTS |= {
     f"AbsRel, {place}": ("places", place, "abs_rel") for place in ("moving", "movable, at rest", "at class boundaries")
 }
@@ -158,7 +161,8 @@ def effects() -> pd.DataFrame:
             table = tables[kind] if place is None else tables[kind].query("place == @place")
             pairs = [table[table["arm"].eq(arm) & table["seed"].isin(common)] for arm in (first, second)]
             rows.append({**named, "metric": name, **_difference(pairs[0], pairs[1], metric, name)})
-    return pd.DataFrame(rows)
+    ends = ["first", "second", "difference", "low", "high", "verdict"]
+    return pd.DataFrame(rows, columns=["step", "trainings", "metric", *ends])
 
 
 def _difference(first: pd.DataFrame, second: pd.DataFrame, metric: str, name: str) -> dict[str, Any]:

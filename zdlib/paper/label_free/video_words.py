@@ -68,14 +68,14 @@ def ablation_in_words() -> str:
     errors = ours["abs_rel"].to_dict()
     best, constant, mean = str(ours["abs_rel"].idxmin()), table.loc[CONSTANT], table.loc[MEAN_MAP]
     apart = ours.loc[best, "abs_rel_high"] < constant["abs_rel_low"]
-    below = ours["abs_rel"].max() < constant["abs_rel"]
+    below = (ours["abs_rel"] < constant["abs_rel"]).sum()
     share = float(ours["AbsRel / mean map's"].loc[best])
     intervals = "the intervals do not touch" if apart else "the intervals overlap"
     return (
         f"Median-scaled, the best is *{best}*: AbsRel {errors[best]:.3f}, {errors[best] / constant['abs_rel']:.2f} of "
         f"the constant's {constant['abs_rel']:.3f} ({intervals}) and {share:.2f} of the mean map's "
-        f"{mean['abs_rel']:.3f}. {'All' if below else 'Not all'} of the {len(ours)} arms are below the constant; "
-        f"{(ours['abs_rel'] < mean['abs_rel']).sum()} of them below the mean map, which needs no picture."
+        f"{mean['abs_rel']:.3f}. Arms below the constant: {below} of {len(ours)}; below the mean map, which needs "
+        f"no picture: {(ours['abs_rel'] < mean['abs_rel']).sum()}."
     )
 
 
@@ -109,8 +109,9 @@ def poses_in_words() -> str:
     lines = []
     for name, what in (("turn_error", "turn"), ("direction_error", "direction")):
         best, worst = chosen[name].min(), chosen[name].max()
+        between = f"{best:.2f}°" if best == worst else f"{best:.2f}° to {worst:.2f}°"
         sides = "below" if worst < straight[name] else "above" if best > straight[name] else "on both sides of"
-        lines.append(f"{what}: {best:.2f}° to {worst:.2f}°, {sides} the {straight[name]:.2f}° of straight ahead")
+        lines.append(f"{what}: {between}, {sides} the {straight[name]:.2f}° of straight ahead")
     return "Between neighbouring frames the arms of the ablation err by, " + "; ".join(lines) + "."
 
 
@@ -119,11 +120,8 @@ def segmentation_in_words() -> str:
     table = segmentation()
     if table.empty:
         return "No arm with segmentation has been judged yet."
-    least, most = table["miou"].min(), table["miou"].max()
-    return (
-        f"Mean intersection over union of the test frames, between arms: {least:.2f} to {most:.2f}, from a few hundred "
-        "steps with one labelled still per clip."
-    )
+    lines = [f"*{row['method']}* {row['miou']:.2f}" for row in table.to_dict("records")]
+    return f"Mean intersection over union of the test frames: {', '.join(lines)}; from one labelled still per clip."
 
 
 def quoted_in_words(quoted: pd.DataFrame) -> str:
