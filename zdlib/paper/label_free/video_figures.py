@@ -133,6 +133,7 @@ def effect_bars(effects: pd.DataFrame) -> Figure:
         axes.axvline(0, color=GREY, linestyle=":")
         axes.set_title(metric.removeprefix("AbsRel, "), fontsize=8)
         axes.tick_params(axis="x", labelsize=6.5)
+        axes.locator_params(axis="x", nbins=3)
     panels[0].set_yticks(range(len(steps)), [step.partition(" − ")[0] for step in steps], fontsize=7)
     panels[0].set_ylim(len(steps) - 0.5, -0.5)
     figure.supxlabel("difference in AbsRel (left of 0: better)", fontsize=8)

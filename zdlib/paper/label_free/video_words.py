@@ -94,9 +94,10 @@ def effects_in_words() -> str:
         ]
         kept = f"; elsewhere {', '.join(others)}" if others else "; none in any other column"
         trainings = f"{main['trainings']} pair{'s' if main['trainings'] > 1 else ''}"
+        certain = " (of these two networks)" if main["trainings"] == 1 and "found" not in main["verdict"] else ""
         lines.append(
             f"* *{step}* ({trainings}): AbsRel {main['difference']:+.3f} "
-            f"({main['low']:+.3f} to {main['high']:+.3f}), {main['verdict']}{kept}"
+            f"({main['low']:+.3f} to {main['high']:+.3f}), {main['verdict']}{certain}{kept}"
         )
     return "\n".join(lines)
 
