@@ -18,6 +18,7 @@ CODE = {
     "zdlib/a.py": "import numpy\nfrom zdlib import b\n",
     "zdlib/b.py": "VALUE = 1\n",
     "zdlib/paper/report.py": "import zdlib.b\n",
+    "zdlib/paper/predicted.py": "",
     # What a profile names, and no import does.
     "zdlib/data/sets/ibims.py": "",
     "zdlib/data/sets/nyu.py": "",
@@ -39,7 +40,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / ".gitignore").write_text(".snakemake\n")
     monkeypatch.setenv("ZD_ROOT", str(tmp_path))
     layout = Layout("tiny")
-    assert layout.steps == ["01_data_prep", "train_distill", "03_training", "report"]
+    assert layout.steps == ["01_data_prep", "train_distill", "predict_distill", "03_training", "report"]
     for step in layout.steps:
         table = layout.root / f"results/tiny/tables/{step}.csv"
         table.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +75,7 @@ def test_results_of_today_s_code_are_current(checkout: Path, capsys: pytest.Capt
     assert reasons() == {}
     assert print_check(["tiny"]) == 0
     assert capsys.readouterr().out.splitlines()[:2] == [
-        "tiny: all 4 steps are current",
+        "tiny: all 5 steps are current",
         "  01_data_prep             current",
     ]
 
@@ -90,14 +91,14 @@ def test_what_has_changed_is_named(checkout: Path, capsys: pytest.CaptureFixture
     }
     assert main(["committed", "--profile", "tiny"]) == 1
     said = capsys.readouterr().out
-    assert "tiny: 4 of 4 steps are stale" in said
+    assert "tiny: 4 of 5 steps are stale" in said
     assert "  03_training              stale: train.epochs: 1 → 2\n" in said
 
 
 def test_a_reader_counts_where_the_data_are_read(checkout: Path) -> None:
     (checkout / "zdlib/data/sets/nyu.py").write_text("UNIT = 2\n")
     assert reasons() == dict.fromkeys(
-        ("01_data_prep", "train_distill", "03_training"), ("zdlib/data/sets/nyu.py changed",)
+        ("01_data_prep", "train_distill", "predict_distill", "03_training"), ("zdlib/data/sets/nyu.py changed",)
     )
 
 
@@ -173,7 +174,7 @@ def test_only_committed_sources_are_carried_to(checkout: Path, capsys: pytest.Ca
 
 
 # ------------------------------------------------------------------------------------------ the repository's own
-CURRENT = ("demo", "study")
+CURRENT = ("demo", "study", "heads")
 
 
 @pytest.mark.parametrize("profile", CURRENT)

@@ -19,7 +19,7 @@ from zdlib.pipeline.layout import MAX_CHECKSUM_BYTES, Layout
 from zdlib.pipeline.provenance import git_state
 from zdlib.pipeline.status import Task, explain_change
 
-PROFILES = ("demo", "study")  # whose results git keeps
+PROFILES = ("demo", "study", "heads")  # whose results git keeps
 
 
 def check(layout: Layout) -> list[Task]:
