@@ -132,7 +132,11 @@ def reprojection_losses(
     for scale, disparity in enumerate(disparities):
         reduced = smaller(views, scale, options.pyramid)
         compared = reduced if options.own_scale else views
-        reprojection.append(scale_loss(disparity, compared, options, keep)[0].mean((1, 2, 3)))
+        kept = keep
+        if keep is not None and options.own_scale:
+            # A coarse pixel is left out if any of its pixels is: the least of them.
+            kept = -F.adaptive_max_pool2d(-keep, compared.target.shape[2:])
+        reprojection.append(scale_loss(disparity, compared, options, kept)[0].mean((1, 2, 3)))
         weight = options.smoothness_weight / 2**scale
         smoothness.append(weight * edge_aware_smoothness(normalised(disparity), reduced.target))
     return torch.stack(reprojection, 1), torch.stack(smoothness, 1)

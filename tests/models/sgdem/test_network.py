@@ -142,8 +142,13 @@ def test_attention_takes_the_least_similar_channel():
     assert found[0, 0, 0].argmax() == 1  # the first channel gets the third one's pixel
     small = x / 20
     assert not torch.allclose(strip_attention(small, scaled=True), strip_attention(small))
-    with pytest.raises(ZDError, match="no 2 equal strips"):
-        strip_attention(x, (2,))
+
+
+def test_strips_of_a_map_that_has_no_equal_ones():
+    x = torch.rand(1, 3, 2, 5, generator=torch.Generator().manual_seed(0))
+    by_hand = [strip_attention(part) for part in (x[..., :2], x[..., 2:4], x[..., 4:])]
+    assert torch.equal(strip_attention(x, (3,)), torch.cat(by_hand, dim=3))
+    assert torch.equal(strip_attention(x, (9,)), strip_attention(x, (5,)))
 
 
 @pytest.mark.parametrize(("name", "scales"), [("full", (0.9, 0.1)), ("seg", (0.0, 0.1)), ("unit", (1.0, 1.0))])

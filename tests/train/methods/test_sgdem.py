@@ -1,7 +1,8 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
-from zdlib.config import ModelConfig, RunConfig, TrainConfig
+from zdlib.config import ModelConfig, RunConfig, TrainConfig, load_profile
 from zdlib.errors import ZDError
 from zdlib.losses.video import Reprojection
 from zdlib.models.sgdem.architecture import SGDEMArchitecture
@@ -122,8 +123,9 @@ def test_all_of_the_network_learns_from_a_mixed_batch():
     assert training.count == 2
 
 
-def test_what_moves_counts_nothing():
-    chosen = method()
+@pytest.mark.parametrize("own_scale", [False, True])
+def test_what_moves_counts_nothing(own_scale):
+    chosen = method(own_scale=own_scale)
     training = network(chosen)
     bias = training.network.segmentation.heads[0].bias
     bias.data[13] = 100.0  # everything is a car
@@ -136,6 +138,26 @@ def test_what_moves_counts_nothing():
     losses = chosen.losses(training, batch(epoch=16))
     assert losses["masked"] == 0
     assert losses["reprojection"] > 0
+
+
+def test_the_profile_s_last_arm_takes_a_masked_step_with_its_teacher():
+    """It has everything that the arms before it have, at the profile's size."""
+    profile = load_profile("video")
+    job = profile.job("attention_1")
+    chosen = Video(job.model, job.train.model_copy(update={"batch_size": 2}), job.runs["attention_1"])
+    training = network(chosen)
+    training.network.segmentation.heads[0].bias.data[13] = 100.0
+    training.epoch.fill_(20)
+    training.threshold.fill_(2.0)
+    content = batch(epoch=20)
+    for name, value in content.items():
+        if value.ndim == 4:
+            content[name] = F.interpolate(value, job.model.input_size)
+    content["labels"] = F.interpolate(content["labels"][:, None].float(), job.model.input_size)[:, 0].long()
+    losses = chosen.losses(training, content)
+    assert (losses["masked"], losses["reprojection"]) == (1, 0)
+    assert bool(training.taught)
+    assert torch.isfinite(losses["total"])
 
 
 def test_published_consistency_is_zero_and_corrected_is_not():

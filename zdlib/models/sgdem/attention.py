@@ -9,8 +9,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zdlib.errors import ZDError
-
 
 def channel_attention(x: Float[Tensor, "b c h w"], scaled: bool = False) -> Float[Tensor, "b c h w"]:
     """A X + X, with E = X Xᵀ over pixels and A = softmax of (largest of the row - E).
@@ -31,17 +29,12 @@ def channel_attention(x: Float[Tensor, "b c h w"], scaled: bool = False) -> Floa
 def strip_attention(
     x: Float[Tensor, "b c h w"], strips: Sequence[int] = (1,), scaled: bool = False
 ) -> Float[Tensor, "b c h w"]:
-    """`channel_attention` within equal vertical strips, put side by side; averaged over the numbers of strips.
+    """`channel_attention` within vertical strips, put side by side; averaged over the numbers of strips.
 
-    Raises:
-        ZDError: the width is no multiple of a number of strips.
+    Strips are equal where the width allows it, else some are a column wider; each has one column at least.
     """
     results = []
     for count in strips:
-        if x.shape[3] % count:
-            raise ZDError(
-                f"attention: maps {x.shape[3]} wide have no {count} equal strips: change strips or input_size"
-            )
-        parts = x.chunk(count, dim=3)
+        parts = x.tensor_split(min(count, x.shape[3]), dim=3)
         results.append(torch.cat([channel_attention(part, scaled) for part in parts], dim=3))
     return results[0] if len(results) == 1 else torch.stack(results).mean(0)
