@@ -172,3 +172,9 @@ def test_fusing_is_close_to_the_authors():
     assert np.sqrt(np.mean((result[steps] - expected) ** 2)) < 0.06 * change
     assert np.array_equal(result[steps][~union[steps]], before[~union[steps]])
     assert np.abs(expected - before)[~union[steps]].max() == 0
+
+
+@pytest.mark.parametrize("value", [0.0, 0.25])
+def test_a_window_without_variation_gets_the_mean(value):
+    target = np.random.default_rng(0).random((8, 8))
+    np.testing.assert_allclose(fitted(np.full((8, 8), value), target), target.mean())

@@ -132,7 +132,12 @@ def detail_weights(edge: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "3 h w"]:
 
 
 def fitted(source: Float[np.ndarray, "*s"], target: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-    """Scale and shift of the source that are nearest to the target by least squares, applied."""
+    """Scale and shift of the source that are nearest to the target by least squares, applied.
+
+    Of a source without variation (a window of nothing but sky) that is the target's mean.
+    """
+    if not np.ptp(source):
+        return np.full(source.shape, target.mean(dtype=np.float64))
     slope, offset = np.polyfit(source.ravel().astype(np.float64), target.ravel().astype(np.float64), 1)
     return slope * source + offset
 
