@@ -67,7 +67,7 @@ def _scaled(inverse: np.ndarray, truth: Float32[np.ndarray, "h w"], known: np.nd
 
 
 def _short(arm: str) -> str:
-    return study().arms[arm].title.replace("consistency within classes", "consistency").removesuffix(" of what moves")
+    return study().arms[arm].title.partition(" of ")[0].partition(" within ")[0]
 
 
 def mask_pictures() -> Figure:
