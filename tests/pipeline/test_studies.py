@@ -8,15 +8,13 @@ import tiny_paper as tiny
 from zdlib.pipeline.layout import FRONT, Layout
 from zdlib.pipeline.studies import GRID, STUDIES, notebook_of
 
-AWAITED: set[str] = set()  # studies whose trainings are under way: scores may be there or not
-
 
 def test_every_study_has_its_notebook_and_its_scores() -> None:
     layout = Layout("demo")
     for notebook, profile in STUDIES.items():
         assert (layout.root / "notebooks" / f"{notebook}.ipynb").is_file()
-        assert layout.scores(profile) or notebook in AWAITED
-        assert (notebook in layout.notebooks) == bool(layout.scores(profile))
+        assert layout.scores(profile)
+        assert notebook in layout.notebooks
         assert layout.compared(notebook) == layout.scores(profile)
 
 
