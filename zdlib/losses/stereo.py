@@ -69,7 +69,7 @@ def photometric(warp: RowWarp, target: Image) -> Float[Tensor, " b"]:
     An image without a valid pixel counts 0.
     """
     squares = (warp.image - target).square().sum(1, keepdim=True)
-    return _mean_over(squares, warp.valid)
+    return mean_over(squares, warp.valid)
 
 
 def linearised(warp: RowWarp, target: Image, disparity: Map, about: Map, sign: float = -1.0) -> Float[Tensor, " b"]:
@@ -85,10 +85,11 @@ def linearised(warp: RowWarp, target: Image, disparity: Map, about: Map, sign: f
         sign: that of the warp.
     """
     image = warp.image.detach() + sign * (disparity - about.detach()) * warp.slope
-    return _mean_over((image - target).square().sum(1, keepdim=True), warp.valid)
+    return mean_over((image - target).square().sum(1, keepdim=True), warp.valid)
 
 
-def _mean_over(values: Map, valid: Bool[Tensor, "b 1 h w"]) -> Float[Tensor, " b"]:
+def mean_over(values: Map, valid: Bool[Tensor, "b 1 h w"]) -> Float[Tensor, " b"]:
+    """Of each image, over its valid pixels; 0 where it has none."""
     weights = valid.to(values.dtype)
     return (values * weights).sum((1, 2, 3)) / weights.sum((1, 2, 3)).clamp(min=1)
 

@@ -89,6 +89,7 @@ def test_the_loss_prefers_the_truth_to_what_needs_no_picture(monkeypatch, frames
     assert table["error"]["the truth"] < 0.7 * table["error"]["constant depth"] < table["no_warp"].iloc[0]
     assert (table["error"] <= table["unmasked"]).all()
     assert table["teaches"]["the truth"] > 0.6
+    assert table["consistency"]["constant depth"] == 0 < table["consistency"]["the truth"]
 
 
 @pytest.mark.parametrize("classes", [0, 20])

@@ -67,7 +67,9 @@ def checkout(tmp_path, monkeypatch):
         for scene, metres in (("a", 1.0), ("b", 0.0))
         for depth, error in (("the truth", 0.03), ("constant depth", 0.06), ("mean depth map", 0.04))
     ]
-    pd.DataFrame(rows).assign(teaches=0.8, no_warp=0.1).to_csv(folder / "signal.csv", index=False)
+    costs = {"the truth": 5.0, "constant depth": 0.0, "mean depth map": 1.0}
+    table = pd.DataFrame(rows).assign(teaches=0.8, no_warp=0.1)
+    table.assign(consistency=table["depth"].map(costs)).to_csv(folder / "signal.csv", index=False)
     return folder
 
 
@@ -158,3 +160,14 @@ def test_a_single_training_is_enough_for_everything(checkout):
     assert "has been judged yet" in video_words.segmentation_in_words()
     for figure in (video_figures.effect_bars(video_tables.effects()), video_figures.mask_pictures()):
         assert "yet" in figure.texts[0].get_text()
+
+
+def test_weights_of_the_consistency_loss(checkout):
+    table = video_tables.consistency_weights()
+    assert list(table["weight"]) == [0]  # of the arm before it, which alone has been judged
+    assert table["abs_rel"].iloc[0] == pytest.approx(0.2525)
+    write(checkout, "consistency_100_1", 0.5, with_classes=True)
+    table = video_tables.consistency_weights()
+    assert list(table["weight"]) == [0, 0.1]
+    assert "consistency_100" not in video_tables.steps_of_ablation()
+    assert "above 0.0060 both losses" in video_words.consistency_in_words()  # (0.06 - 0.03) / 5

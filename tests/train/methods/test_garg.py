@@ -72,6 +72,28 @@ def test_all_forms_have_a_gradient(objective, derivative):
     assert network.stem.c1.weight.grad.any()
 
 
+def test_the_loss_of_monodepth_teaches_every_level_at_once():
+    options = {"objective": "monodepth", "reduction": "mean", "smoothness_weight": 0.1}
+    # SSIM needs two pixels and more at the coarsest level.
+    chosen = method(level_epochs=[0, 0, 0, 0, 0, 12], size=(128, 160), **options)
+    feed, network = ready(chosen)
+    torch.nn.init.normal_(network.c7.weight, std=0.01)
+    losses = chosen.losses(network, default_collate([feed.items[i] for i in range(2)]))
+    assert losses["total"] == losses["photometric"] + 0.1 * losses["smoothness"]
+    losses["total"].backward()
+    assert network.stem.c1.weight.grad.any()
+    assert all(skip.weight.grad.any() for skip in network.skips)
+
+
+def test_monodepth_s_loss_is_least_at_the_true_disparity():
+    chosen = method(objective="monodepth", reduction="mean", smoothness_weight=0.1)
+    pair = READER.pair(0)
+    left, right = (torch.from_numpy(image.transpose(2, 0, 1).copy())[None] / 255 for image in (pair.left, pair.right))
+    true = torch.from_numpy(pair.disparity)[None, None]
+    errors = [float(chosen._monodepth([share * true], left, right)["photometric"]) for share in (0.0, 0.8, 1.0, 1.2)]
+    assert min(errors) == errors[2]
+
+
 def test_exact_and_linearised_gradients_are_the_same_about_the_present_disparity():
     gradients = {}
     for derivative, about in (("exact", "present"), ("linearised", "present"), ("linearised", "coarser")):
@@ -197,6 +219,11 @@ def test_told_the_disparity_the_loss_is_its_error_in_pixels_of_the_level():
 def test_told_or_augmented_but_not_both():
     with pytest.raises(ZDError, match="no true disparity"):
         method(objective="supervised", augmented_throughout=True)
+
+
+def test_levels_of_monodepth_are_means():
+    with pytest.raises(ZDError, match="set reduction mean"):
+        method(objective="monodepth")
 
 
 def test_every_epoch_is_augmented_if_it_shall():

@@ -15,6 +15,7 @@ from torch import Tensor
 from zdlib.cameras import pose_matrix
 from zdlib.data.street_classes import FIRST_MOVABLE, NAMES
 from zdlib.losses.photometric import photometric_error
+from zdlib.losses.semantics import consistency_loss
 from zdlib.losses.video import Reprojection, Views, moving_mask, scale_loss, warped_labels, warped_sources
 from zdlib.metrics import protocols
 from zdlib.metrics.depth import depth_metrics
@@ -36,6 +37,7 @@ from zdlib.train.sequences.clips import resized_intrinsics
 PICTURED = (1, 19, 40)  # middle frames of test clips whose maps are kept to be looked at; in two, things move
 SIGNAL_SIZES = ((64, 192), (96, 288))
 SKY = 1000.0  # metres
+MEAN_OUTPUT = 0.2  # of the sigmoid, where networks of the profile end
 BOUNDARY_PIXELS = 3  # as near to another class is "at class boundaries"
 SCALED = ("median-scaled",)
 
@@ -145,7 +147,8 @@ def score_signal(sizes: Sequence[tuple[int, int]] = SIGNAL_SIZES) -> pd.DataFram
     Returns:
         One row per test clip, size and depth (the truth, what needs no picture): `error`, the mean of the minimum
         reprojection with auto-mask; `unmasked`, without; `teaches`, the share of pixels that a warp explains better;
-        `no_warp`, the error of the frames as they are; `metres` between frames.
+        `no_warp`, the error of the frames as they are; `consistency`, the loss of depth within true classes, of an
+        output with the mean `MEAN_OUTPUT`; `metres` between frames.
     """
     store, rows = street_store(), []
     depths: dict[int, dict[str, np.ndarray]] = {}
@@ -162,7 +165,9 @@ def score_signal(sizes: Sequence[tuple[int, int]] = SIGNAL_SIZES) -> pd.DataFram
             poses = [torch.from_numpy(motion.astype(np.float32))[None] for motion in motions]
             views = Views(here, [before, after], torch.from_numpy(matrix.astype(np.float32))[None], poses)
             for title, depth in depths[store.frames * place + 1].items():
-                rows.append({**named, "size": f"{size[0]}×{size[1]}", "depth": title, **_loss_of(depth, views)})
+                at_size = _map_at_size(depth, size)
+                losses = _loss_of(at_size, views) | {"consistency": _consistency_of(at_size, frames[1].labels)}
+                rows.append({**named, "size": f"{size[0]}×{size[1]}", "depth": title, **losses})
     return pd.DataFrame(rows)
 
 
@@ -170,18 +175,24 @@ def _at_size(images: list[UInt8[np.ndarray, "h w 3"]], size: tuple[int, int]) ->
     return F.interpolate(to_tensor(images, torch.device("cpu")), size, mode="bilinear", antialias=True)
 
 
-def _loss_of(depth: Float32[np.ndarray, "_ _"], views: Views) -> dict[str, float]:
+def _map_at_size(values: np.ndarray, size: Sequence[int]) -> Float32[Tensor, "1 1 h w"]:
+    return F.interpolate(torch.from_numpy(np.asarray(values, np.float32))[None, None], size, mode="nearest")
+
+
+def _loss_of(depth: Float32[Tensor, "1 1 h w"], views: Views) -> dict[str, float]:
     options = Reprojection(nearest=0.5, farthest=2 * SKY)
-    at_size = F.interpolate(
-        torch.from_numpy(np.asarray(depth, np.float32))[None, None], views.target.shape[2:], mode="nearest"
-    )
     low, high = 1 / options.farthest, 1 / options.nearest
-    output = (1 / at_size - low) / (high - low)
+    output = (1 / depth - low) / (high - low)
     error, teaches = scale_loss(output, views, options)
     unmasked, _ = scale_loss(output, views, replace(options, auto_mask=False))
     still = torch.cat([photometric_error(source, views.target) for source in views.sources], 1).amin(1)
     means = {"error": error, "unmasked": unmasked, "teaches": teaches.float(), "no_warp": still}
     return {name: float(value.mean()) for name, value in means.items()}
+
+
+def _consistency_of(depth: Float32[Tensor, "1 1 h w"], labels: UInt8[np.ndarray, "_ _"]) -> float:
+    output = MEAN_OUTPUT / depth / (1 / depth).mean()
+    return float(consistency_loss(output, _map_at_size(labels, depth.shape[2:])[:, 0].long()))
 
 
 def _image_rows(data: str, depth: Float32[np.ndarray, "_ _"], frame: StreetFrame) -> list[dict[str, Any]]:

@@ -16,6 +16,8 @@ from zdlib.paper.label_free.video_scores import miou
 
 PROFILE = "video"
 DIAGNOSES = ("full_size", "large_poses")  # arms that show what learning needs, and are no step of the ablation
+WEIGHTS = ("masking", "consistency", "consistency_10", "consistency_100")  # none, and each ten times the one before
+ASIDE = (*DIAGNOSES, *WEIGHTS[2:])
 STRAIGHT = "straight ahead, no turn"
 POSES = ("turn_error", "direction_error")
 EFFECTS: dict[str, tuple[str, str | None, str]] = {
@@ -54,7 +56,7 @@ def seeds() -> dict[str, list[int]]:
 
 def steps_of_ablation() -> list[str]:
     """Arms of the ablation that there are scores of."""
-    return [arm for arm in seeds() if arm not in DIAGNOSES]
+    return [arm for arm in seeds() if arm not in ASIDE]
 
 
 def judged(kind: str, arms: Sequence[str] | None = None) -> pd.DataFrame:
@@ -108,9 +110,8 @@ def signal() -> pd.DataFrame:
     """What the loss says of depths that are no network's, at true motion: means over the test clips that move."""
     table = scores(PROFILE, "signal")
     moving = table[table["metres"] > 0.2]
-    rows = (
-        moving.groupby(["size", "depth"], sort=False)[["error", "unmasked", "teaches", "no_warp"]].mean().reset_index()
-    )
+    columns = ["error", "unmasked", "teaches", "no_warp", "consistency"]
+    rows = moving.groupby(["size", "depth"], sort=False)[columns].mean().reset_index()
     names = {"error": "error, auto-mask", "unmasked": "error, no mask", "teaches": "share", "no_warp": "error, no warp"}
     rows["teaches"] *= 100
     return rows.rename(columns=names).assign(clips=moving["scene"].nunique())
@@ -129,6 +130,20 @@ def learning(arms: Sequence[str] = ("depth_only", *DIAGNOSES)) -> pd.DataFrame:
         rows.append(chosen[columns].assign(method=study().arms[arm].title))
     table = pd.concat(rows, ignore_index=True)
     return table[["method", *(c for c in table if c != "method")]]
+
+
+def consistency_weights() -> pd.DataFrame:
+    """The first training of each weight of the consistency loss on the test frames, and that loss at its end."""
+    rows = []
+    for arm in WEIGHTS:
+        numbers = seeds().get(arm)
+        if numbers is None:
+            continue
+        images = judged("images", [arm]).query("data == 'Streets-K' and protocol == @DENSE and seed == @numbers[0]")
+        row = {"weight": study().arms[arm].options.get("consistency_weight", 0.0), "method": study().arms[arm].title}
+        pixels = judged("confusion", [arm]).query("seed == @numbers[0]")
+        rows.append(row | mean_row(images, ("abs_rel", "delta1")) | {"miou": miou(pixels)})
+    return pd.DataFrame(rows)
 
 
 def ablation(protocol: str = DENSE) -> pd.DataFrame:

@@ -14,8 +14,10 @@ size: no depth is looked at, but where it is known, its errors are logged.
   diverges at L10); or `mean`.
 * `derivative`: `exact` autograd; `linearised`, the article's Taylor expansion, about the present disparity or, with
   `about: coarser`, about the enlarged one of the level before; `authors`, the rule of their layer.
-* `objective`: `article`; `tv_l1`, that of the authors' later variant; or `supervised`, the mean difference to the true
-  disparity at the level's resolution, with the article's smoothness: what the same network learns when it is told.
+* `objective`: `article`; `tv_l1`, that of the authors' later variant; `monodepth`, the appearance and smoothness terms
+  of Godard et al., CVPR 2017, at all levels reached, each at its own size (its left-right term needs a second
+  disparity); or `supervised`, the mean difference to the true disparity at the level's resolution, with the article's
+  smoothness: what the same network learns when it is told.
 * `augmented_throughout`: augment every epoch, not `augmented_epochs` at the end alone.
 * `stretch`: of a level of fewer epochs than the article's hundred, let the rate fall as if they were a hundred.
 * `width`: share of the article's channels.
@@ -36,8 +38,16 @@ from zdlib.cameras import depth_from_disparity
 from zdlib.config import Frozen, ModelConfig, RunConfig, TrainConfig
 from zdlib.distributed import processes
 from zdlib.errors import ZDError
-from zdlib.losses.photometric import photometric_error, quadratic_smoothness
-from zdlib.losses.stereo import Derivative, authors_warp, linearised, photometric, total_variation, warp_rows
+from zdlib.losses.photometric import edge_aware_smoothness, photometric_error, quadratic_smoothness
+from zdlib.losses.stereo import (
+    Derivative,
+    authors_warp,
+    linearised,
+    mean_over,
+    photometric,
+    total_variation,
+    warp_rows,
+)
 from zdlib.metrics.depth import depth_metrics
 from zdlib.models.checkpoints import load_exactly
 from zdlib.models.depth_model import Convention
@@ -69,7 +79,7 @@ class Options(Frozen):
     reduction: Literal["sum", "mean"] = "sum"
     derivative: Derivative = "exact"
     about: Literal["present", "coarser"] = "present"
-    objective: Literal["article", "tv_l1", "supervised"] = "article"
+    objective: Literal["article", "tv_l1", "monodepth", "supervised"] = "article"
     augmented_throughout: bool = False
     stretch: bool = False
     smoothness_weight: float = Field(default=0.01, ge=0)
@@ -99,6 +109,8 @@ class Garg:
                 f"model.encoder_weights {model.encoder_weights!r}: {model.encoder} begins with none; only garg_light "
                 "has packaged ones"
             )
+        if self._options.objective == "monodepth" and self._options.reduction == "sum":
+            raise ZDError("runs: options: objective monodepth: its levels are means over pixels: set reduction mean")
         if self._options.objective == "supervised" and self._augments:
             raise ZDError("runs: options: objective supervised: augmented pairs have no true disparity: leave that out")
         if processes() > 1:
@@ -203,6 +215,8 @@ class Garg:
         size = disparities[-1].shape[2:]
         if self._options.objective == "supervised":
             return self._supervised(disparities[-1], batch["disparity"])
+        if self._options.objective == "monodepth":
+            return self._monodepth(disparities, batch["image"], batch["source"])
         left, right = (F.interpolate(batch[key], size, mode="area") for key in ("image", "source"))
         error, smoothness = (values.mean() for values in self._terms(disparities, left, right))
         total = error + self._options.smoothness_weight * smoothness
@@ -222,6 +236,24 @@ class Garg:
         if self._options.reduction == "sum":
             total = total * (size[0] * size[1])
         return {"total": total, "disparity": error, "smoothness": smoothness}
+
+    def _monodepth(
+        self, disparities: Sequence[Tensor], image: Float[Tensor, "b 3 h w"], source: Float[Tensor, "b 3 h w"]
+    ) -> dict[str, Tensor]:
+        """`total`, and its parts, means over levels: photometric error, and smoothness of the disparity in widths.
+
+        The smoothness of each level counts half of that of the next finer one.
+        """
+        errors, smoothness = [], []
+        for place, disparity in enumerate(reversed(disparities)):
+            size = disparity.shape[2:]
+            left, right = (F.interpolate(picture, size, mode="area") for picture in (image, source))
+            warp = warp_rows(right, disparity)
+            errors.append(mean_over(photometric_error(warp.image, left), warp.valid).mean())
+            smoothness.append(edge_aware_smoothness(disparity / size[1], left).mean() / 2**place)
+        error, smooth = torch.stack(errors).mean(), torch.stack(smoothness).mean()
+        total = error + self._options.smoothness_weight * smooth
+        return {"total": total, "photometric": error, "smoothness": smooth}
 
     def _terms(
         self, disparities: Sequence[Tensor], left: Float[Tensor, "b 3 h w"], right: Float[Tensor, "b 3 h w"]
