@@ -3,14 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from zdlib.config import Profile
 from zdlib.paper import control_study
-from zdlib.paper.domains.study import Study
+from zdlib.paper.domains.study import Study, over_seeds
+from zdlib.paper.label_budget.edge_scales import STRIDES, TRUTH
 from zdlib.paper.label_budget.effects import (
     ENOUGH,
     HIGHER_IS_BETTER,
+    NONE,
     Condition,
     Contrast,
     Effect,
@@ -30,6 +33,7 @@ EDGES = {
     "Δ DBE comp. [px]": ("geometry", "dbe_completeness"),
     "Δ boundary F1": ("geometry", "boundary_f1"),
 }
+EVERY = {f"f1_{stride}": "every pixel" if stride == 1 else f"every {stride}th" for stride in STRIDES}
 LIMITS = {"DBE acc. [px], without": "dbe_accuracy", "boundary F1, without": "boundary_f1"}
 # Columns of tables that a grid under way leaves without rows.
 _DIFFERENCES = ("frames", "ImageNet", "w", "contrast", "pairs", "delta1_change", "abs_rel_change", "verdict")
@@ -163,6 +167,35 @@ def edges(study: Study, values: pd.DataFrame, data: str) -> pd.DataFrame:
             row |= {"pairs": change.seeds} | _interval(column, change)
         rows.append(row | {column: wide[against, "geometry", metric].mean() for column, metric in LIMITS.items()})
     return _framed(rows, _EDGES)
+
+
+def edge_scales(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+    """Boundary F1 with minus without segmentation, of pixels that lie further and further apart.
+
+    Args:
+        study: the trainings.
+        rows: `zdlib.paper.label_budget.edge_scales.load`.
+
+    Returns:
+        First what the truth has at the network's size, then a row per contrast: `frames, ImageNet, w, pairs`, and of
+        each stride the difference with Student's ends (`Δ F1, every 4th`) and the mean of the arm without segmentation.
+    """
+    known = rows.set_index(["arm", "seed"])
+    table = [{"frames": TRUTH} | {f"F1, {name}": known.loc[(TRUTH, 0), column] for column, name in EVERY.items()}]
+    for contrast in segmentation(study):
+        arm, against = (known.xs(arm) if arm in known.index.levels[0] else known.iloc[:0] for arm in contrast.signs)
+        row = _given(contrast.condition)
+        for column, name in EVERY.items():
+            change = (arm[column] - against[column]).dropna()
+            if change.empty:
+                continue
+            # All differences may be equal, where no map has an edge: no test is made of them.
+            values = change.to_numpy(np.float64)
+            mean, low, high = over_seeds(values) if len(values) >= ENOUGH else (float(values.mean()), NONE, NONE)
+            row |= {"pairs": len(values), f"F1, {name}": against[column].mean()}
+            row |= {f"Δ F1, {name}": mean, f"Δ F1, {name}_low": low, f"Δ F1, {name}_high": high}
+        table.append(row)
+    return pd.DataFrame(table)
 
 
 def power(study: Study, data: str, pairs: Sequence[int] = (3, 6, 12, 24)) -> pd.DataFrame:

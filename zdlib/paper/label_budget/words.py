@@ -15,7 +15,7 @@ from zdlib.paper.label_budget.effects import (
     growth,
     segmentation,
 )
-from zdlib.paper.label_budget.tables import EDGES, power
+from zdlib.paper.label_budget.tables import EDGES, EVERY, power
 
 Judged = tuple[Contrast, Effect]
 
@@ -156,6 +156,29 @@ def _at_edges(table: pd.DataFrame) -> str:
         f"**At depth edges** (exploratory, {len(table) * len(EDGES)} differences, of which one in twenty would miss "
         f"zero by chance): {told}. Without segmentation boundary F1 is {score.min():.3f} to {score.max():.3f}."
     )
+
+
+def edges_by_scale(table: pd.DataFrame) -> str:
+    """What F1 can show at each stride, and whether segmentation changes it.
+
+    Args:
+        table: `zdlib.paper.label_budget.tables.edge_scales`.
+    """
+    truth, ours = table.iloc[0], table.iloc[1:]
+    lines = []
+    for name in EVERY.values():
+        values, change = ours[f"F1, {name}"], f"Δ F1, {name}"
+        told = [
+            f"{row['frames']}{'' if row['ImageNet'] else ', no ImageNet'}, w = {row['w']} ({row[change]:+z.3f})"
+            for row in ours.to_dict("records")
+            if row[f"{change}_low"] > 0 or row[f"{change}_high"] < 0
+        ]
+        lines.append(
+            f"* *{name}*: the truth at the network's size {truth[f'F1, {name}']:.3f}, networks without segmentation "
+            f"{values.min():.3f} to {values.max():.3f}; intervals of the difference leave out zero for "
+            f"{_listed(told) if told else 'no contrast'}"
+        )
+    return "\n".join(lines)
 
 
 def _numbers(one: Effect) -> str:
