@@ -113,3 +113,11 @@ def test_quoted_rows_name_their_source():
         rows = common.quoted(study)
         assert rows["source"].str.len().min() > 20
         assert np.isfinite(rows[["abs_rel", "delta1"]]).all(axis=None)
+
+
+def test_findings_name_the_best_its_told_twin_and_what_else_was_changed(checkout):
+    first, second = stereo_words.findings_in_words().splitlines()
+    assert "*article's network, augmented* has AbsRel 0.102, 0.51 of the mean depth map's" in first
+    assert "has 0.083, which reaches it" in first  # 0.6 of 0.2025
+    assert "*article's network, augmented − article's network*: AbsRel -0.020 [-0.020, -0.020], better" in second
+    assert "told" not in second

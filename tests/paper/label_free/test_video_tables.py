@@ -103,14 +103,12 @@ def test_a_step_is_compared_on_the_seeds_that_both_have(checkout):
     assert "no effect found; none in any other column" in video_words.effects_in_words()
 
 
-def test_more_seeds_that_differ_widen_an_interval():
-    scenes = ["a", "a", "b", "b"]
-    one = video_tables.crossed_mean(np.array([[0.0, 0, 1, 1]]), scenes)
-    assert (one.value, one.low, one.high) == (0.5, 0, 1)
-    alike = video_tables.crossed_mean(np.zeros((2, 4)), scenes)
-    apart = video_tables.crossed_mean(np.array([[0.0] * 4, [1.0] * 4]), scenes)
-    assert (alike.low, alike.high) == (0, 0)
-    assert (apart.low, apart.high) == (0, 1)
+def test_a_frame_that_one_seed_lacks_counts_for_none():
+    rows = [(frame, f"clip {frame // 2}", seed, 1.0 + seed) for frame in range(4) for seed in (1, 2)]
+    table = pd.DataFrame(rows[:-1], columns=["frame", "scene", "seed", "value"])
+    mean, low, high = video_tables.crossed_mean(table, "value")
+    assert (mean, low, high) == (2.5, 2, 3)
+    assert video_tables.crossed_mean(table[table["seed"] == 2].assign(value=np.nan), "value") is None
 
 
 def test_motion_beside_straight_ahead(checkout):

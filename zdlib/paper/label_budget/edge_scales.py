@@ -19,7 +19,7 @@ from jaxtyping import Float32
 from zdlib.config import Profile, load_profile
 from zdlib.data.sets.ibims import IBimsReader, IBimsSample
 from zdlib.errors import ZDError
-from zdlib.evaluate.judge import DepthMap
+from zdlib.evaluate.judge import DepthMaps
 from zdlib.files import write_csv
 from zdlib.metrics import protocols
 from zdlib.metrics.ibims import boundary_f1
@@ -33,7 +33,7 @@ TRUTH = "the truth at the network's size"
 
 
 def f1_at_strides(
-    maps: Mapping[int, DepthMap], reader: IBimsReader | Sequence[IBimsSample], frames: Iterable[int]
+    maps: DepthMaps, reader: IBimsReader | Sequence[IBimsSample], frames: Iterable[int]
 ) -> dict[int, float]:
     """Mean boundary F1 (`zdlib.metrics.ibims.boundary_f1`) of the pixels in every so many-th row and column.
 

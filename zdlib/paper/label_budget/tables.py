@@ -180,10 +180,10 @@ def edge_scales(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
         First what the truth has at the network's size, then a row per contrast: `frames, ImageNet, w, pairs`, and of
         each stride the difference with Student's ends (`Δ F1, every 4th`) and the mean of the arm without segmentation.
     """
-    known = rows.set_index(["arm", "seed"])
-    table = [{"frames": TRUTH} | {f"F1, {name}": known.loc[(TRUTH, 0), column] for column, name in EVERY.items()}]
+    truth = rows[rows["arm"] == TRUTH].iloc[0]
+    table: list[dict[str, Any]] = [{"frames": TRUTH} | {f"F1, {name}": truth[f1] for f1, name in EVERY.items()}]
     for contrast in segmentation(study):
-        arm, against = (known.xs(arm) if arm in known.index.levels[0] else known.iloc[:0] for arm in contrast.signs)
+        arm, against = (rows[rows["arm"] == arm].set_index("seed") for arm in contrast.signs)
         row = _given(contrast.condition)
         for column, name in EVERY.items():
             change = (arm[column] - against[column]).dropna()

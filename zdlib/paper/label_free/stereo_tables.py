@@ -1,5 +1,8 @@
 """Tables of notebook 15, from scores in git."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -109,8 +112,21 @@ def taught_by_pairs() -> dict[str, str]:
     """Names of the networks that have not been told any depth, by key."""
     study = load_profile("stereo").study
     jobs = {} if study is None else study.jobs()
-    told = {key for key, run in jobs.items() if run.options.get("objective") == "supervised"}
+    told = {key for key, run in jobs.items() if _is_told(run.options)}
     return {key: title for key, title in titles("stereo").items() if key not in told}
+
+
+def told_twins() -> dict[str, str]:
+    """For each network that pairs taught: the name of that which was told the depth, on the same kind of network."""
+    study = load_profile("stereo").study
+    arms = {} if study is None else study.arms
+    told = {str(arm.model.get("encoder")): arm.title for arm in arms.values() if _is_told(arm.options)}
+    keys = {key: arms[key.rpartition("_")[0]] for key in taught_by_pairs()}
+    return {key: told[encoder] for key, arm in keys.items() if (encoder := str(arm.model.get("encoder"))) in told}
+
+
+def _is_told(options: Mapping[str, Any]) -> bool:
+    return options.get("objective") == "supervised"
 
 
 def shown() -> tuple[str, str]:

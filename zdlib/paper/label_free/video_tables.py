@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
 
 from zdlib.config import StudyConfig, load_profile
 from zdlib.errors import ZDError
-from zdlib.metrics.intervals import RESAMPLES, Interval
+from zdlib.metrics.trials import seeds_and_scenes
 from zdlib.paper.label_free.common import scores, scores_file
 from zdlib.paper.label_free.judged import DENSE
 from zdlib.paper.label_free.video_scores import miou
@@ -72,36 +71,26 @@ def judged(kind: str, arms: Sequence[str] | None = None) -> pd.DataFrame:
 
 
 # ---------------------------------------------------------------------------------------------------------- intervals
-def crossed_mean(values: Float64[np.ndarray, "seeds frames"], scenes: Sequence[str]) -> Interval:
-    """The mean over seeds and frames, with an interval from drawing seeds and scenes anew, independently of each other.
+def crossed_mean(table: pd.DataFrame, metric: str) -> tuple[float, float, float] | None:
+    """Mean over seeds and frames with the ends of `seeds_and_scenes`, over the frames where every seed has a value.
 
-    Of one seed, scenes alone are drawn: then the interval knows nothing of the randomness of training.
+    Of one seed, scenes alone are drawn: then the interval knows nothing of the randomness of training. None without
+    such a frame.
     """
-    rng = np.random.default_rng(0)
-    member = pd.factorize(pd.Series(list(scenes)))[0]
-    sums = np.stack([np.bincount(member, row) for row in values])
-    counts = np.bincount(member)
-    trainings, clips = sums.shape
-    by_seed, by_scene = (rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(float) for n in (trainings, clips))
-    resampled = np.einsum("rs,sc,rc->r", by_seed, sums, by_scene) / (trainings * (by_scene @ counts))
-    low, high = np.quantile(resampled, [0.025, 0.975]) if clips > 1 else (np.nan, np.nan)
-    return Interval(float(values.mean()), float(low), float(high), values.shape[1], clips)
-
-
-def _by_seed(table: pd.DataFrame, metric: str) -> tuple[Float64[np.ndarray, "seeds frames"], list[str]]:
-    """Values of all seeds on the frames where every one has a value, and the scenes of those."""
     wide = table.pivot(index=["frame", "scene"], columns="seed", values=metric).dropna()
-    return wide.to_numpy(float).T, list(wide.index.get_level_values("scene"))
+    if wide.empty:
+        return None
+    scenes = list(wide.index.get_level_values("scene"))
+    return seeds_and_scenes(wide.to_numpy(np.float64).T, scenes, np.random.default_rng(0))
 
 
 def mean_row(table: pd.DataFrame, metrics: Sequence[str]) -> dict[str, float]:
     """Means with their intervals, as tables keep them."""
     row: dict[str, float] = {}
     for metric in metrics:
-        values, scenes = _by_seed(table, metric)
-        if values.size:
-            interval = crossed_mean(values, scenes)
-            row |= {metric: interval.value, f"{metric}_low": interval.low, f"{metric}_high": interval.high}
+        mean = crossed_mean(table, metric)
+        if mean is not None:
+            row |= dict(zip((metric, f"{metric}_low", f"{metric}_high"), mean, strict=True))
     return row
 
 
@@ -184,11 +173,13 @@ def _difference(first: pd.DataFrame, second: pd.DataFrame, metric: str, name: st
     keys = ["frame", "scene", "seed"]
     both = first[[*keys, metric]].merge(second[[*keys, metric]], on=keys, suffixes=("_1", "_2"))
     both["difference"] = both[f"{metric}_2"] - both[f"{metric}_1"]
-    interval = crossed_mean(*_by_seed(both, "difference"))
-    gained = interval.value > 0 if name in HIGHER_IS_BETTER else interval.value < 0
-    clear = interval.low > 0 or interval.high < 0
+    mean = crossed_mean(both, "difference")
+    assert mean is not None
+    value, low, high = mean
+    gained = value > 0 if name in HIGHER_IS_BETTER else value < 0
+    clear = low > 0 or high < 0
     verdict = ("better" if gained else "worse") if clear else "no effect found"
-    ends = {"difference": interval.value, "low": interval.low, "high": interval.high}
+    ends = {"difference": value, "low": low, "high": high}
     return {"first": both[f"{metric}_1"].mean(), "second": both[f"{metric}_2"].mean(), **ends, "verdict": verdict}
 
 
