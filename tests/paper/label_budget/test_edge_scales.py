@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 from scipy.ndimage import zoom
 
+from zdlib.config import load_profile
 from zdlib.data.sets.ibims import IBimsSample
 from zdlib.errors import ZDError
 from zdlib.paper.label_budget import edge_scales, tables, words
 from zdlib.paths import RunPaths
 
+PROFILE = load_profile("label_budget")
 TRUTH = {"f1_1": 0.1, "f1_4": 0.5, "f1_16": 0.9}
 
 
@@ -64,6 +66,21 @@ def test_networks_that_were_not_judged_leave_their_contrast_empty(make):
     table = tables.edge_scales(study, few)
     assert table[table["w"] == "1"]["pairs"].isna().all()
     assert "leave out zero for" in words.edges_by_scale(table)
+
+
+def test_networks_that_are_not_on_this_disk_keep_their_rows(make, monkeypatch):
+    study = make({}, arms=["control_25"])
+    paths = RunPaths("label_budget")
+    old = rows(study, 0.0)
+    monkeypatch.setattr(edge_scales, "judged", lambda *_: iter(old.to_dict("records")))
+    first = edge_scales.judge(PROFILE, paths)
+    assert len(first) == 4
+    new = [{"arm": "control_25", "seed": 2, "f1_1": 0.0, "f1_4": 0.0, "f1_16": 0.7}]
+    monkeypatch.setattr(edge_scales, "judged", lambda *_: iter(new))
+    again = edge_scales.judge(PROFILE, paths)
+    assert again.set_index(["arm", "seed"])["f1_16"].to_dict()["control_25", 2] == 0.7
+    pd.testing.assert_frame_equal(edge_scales.load(paths), again)
+    assert len(again) == 4
 
 
 def test_without_the_file_the_command_is_named(make):

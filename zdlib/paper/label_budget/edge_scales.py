@@ -80,7 +80,7 @@ def _named(scores: Mapping[int, float]) -> dict[str, float]:
 
 
 def load(paths: RunPaths) -> pd.DataFrame:
-    """What `main` has written.
+    """What `judge` has written.
 
     Raises:
         ZDError: nothing.
@@ -91,16 +91,16 @@ def load(paths: RunPaths) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
-def main() -> None:
-    """Judge; rows of networks that are not on this disk stay."""
-    profile, paths = load_profile(PROFILE), RunPaths(PROFILE)
-    torch.set_num_threads(1)
-    table = pd.DataFrame(judged(profile, paths))
-    path = paths.per_image / f"{NAME}.csv"
+def judge(profile: Profile, paths: RunPaths) -> pd.DataFrame:
+    """Judge what is on this disk, and keep it with the rows of networks that are not."""
+    table, path = pd.DataFrame(judged(profile, paths)), paths.per_image / f"{NAME}.csv"
     if path.is_file():
         table = pd.concat([pd.read_csv(path), table]).drop_duplicates(["arm", "seed"], keep="last")
-    write_csv(path, table.sort_values(["arm", "seed"], ignore_index=True))
+    table = table.sort_values(["arm", "seed"], ignore_index=True)
+    write_csv(path, table)
+    return table
 
 
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    judge(load_profile(PROFILE), RunPaths(PROFILE))
