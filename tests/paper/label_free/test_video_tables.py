@@ -169,3 +169,14 @@ def test_weights_of_the_consistency_loss(checkout):
     assert list(table["weight"]) == [0, 0.1]
     assert "consistency_100" not in video_tables.steps_of_ablation()
     assert "above 0.0060 both losses" in video_words.consistency_in_words()  # (0.06 - 0.03) / 5
+
+
+def test_trainings_that_did_not_learn_are_named(checkout):
+    table = video_tables.by_training().set_index("method")
+    assert table.loc["only depth", "seed 1"] == pytest.approx(0.3025)
+    assert table["constant"].tolist() == pytest.approx([0.5025] * 3)
+    assert "All 5 trainings learnt" in video_words.trainings_in_words()
+    write(checkout, "patches_1", 0.5, with_classes=True)
+    words = video_words.trainings_in_words()
+    assert "**1 of 6 trainings did not learn depth**" in words
+    assert "*+ patches of its earlier self*, seed 1 (0.503)" in words

@@ -121,6 +121,16 @@ def learning(arms: Sequence[str] = ("depth_only", *DIAGNOSES)) -> pd.DataFrame:
     return table[["method", *(c for c in table if c != "method")]]
 
 
+def by_training() -> pd.DataFrame:
+    """AbsRel of every training of the ablation's arms on the test frames (`seed 1` …), beside the constant's."""
+    ours = judged("images", steps_of_ablation()).query("data == 'Streets-K' and protocol == @DENSE")
+    rows = ours.groupby(["method", "seed"], sort=False)["abs_rel"].mean().unstack()
+    rows.columns = [f"seed {number}" for number in rows.columns]
+    floors = scores(PROFILE, "baselines").query("data == 'Streets-K' and protocol == @DENSE")
+    rows["constant"] = floors.groupby("method")["abs_rel"].mean()["constant depth"]
+    return rows.reset_index()
+
+
 def consistency_weights() -> pd.DataFrame:
     """The first training of each weight of the consistency loss on the test frames, and that loss at its end."""
     rows = []

@@ -7,6 +7,7 @@ from zdlib.paper.label_free.video_tables import (
     DIAGNOSES,
     STRAIGHT,
     ablation,
+    by_training,
     effects,
     learning,
     poses,
@@ -17,6 +18,7 @@ from zdlib.paper.label_free.video_tables import (
     study,
 )
 
+SHARE_LEARNT = 0.75  # of the constant's error, above which a training counts as not having learnt
 MEAN_MAP, CONSTANT = "mean depth map", "constant depth"
 
 
@@ -91,6 +93,22 @@ def ablation_in_words() -> str:
         f"the constant's {constant['abs_rel']:.3f} ({intervals}) and {share:.2f} of the mean map's "
         f"{mean['abs_rel']:.3f}. Arms below the constant: {below} of {len(ours)}; below the mean map, which needs "
         f"no picture: {(ours['abs_rel'] < mean['abs_rel']).sum()}."
+    )
+
+
+def trainings_in_words() -> str:
+    """Which trainings did not learn: those not below the constant, and those that a seed sets apart from others."""
+    table = by_training().set_index("method")
+    constant = float(table.pop("constant").iloc[0])
+    values = {seed: table[seed].dropna() for seed in table}
+    single = [(arm, seed, error) for seed, errors in values.items() for arm, error in errors.items()]
+    failed = [f"*{arm}*, {seed} ({value:.3f})" for arm, seed, value in single if value >= SHARE_LEARNT * constant]
+    if not failed:
+        return f"All {len(single)} trainings learnt: each is below {SHARE_LEARNT:g} of the constant's error."
+    return (
+        f"**{len(failed)} of {len(single)} trainings did not learn depth** (AbsRel above {SHARE_LEARNT:g} of the "
+        f"constant's {constant:.3f}): {', '.join(failed)}. The means below have them in, and intervals are as "
+        "wide as that makes them."
     )
 
 
