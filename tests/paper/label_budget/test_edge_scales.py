@@ -71,6 +71,8 @@ def test_networks_that_were_not_judged_leave_their_contrast_empty(make):
 def test_networks_that_are_not_on_this_disk_keep_their_rows(make, monkeypatch):
     study = make({}, arms=["control_25"])
     paths = RunPaths("label_budget")
+    paths.checkpoints.mkdir()
+    (paths.checkpoints / "control_25_2.safetensors").touch()
     old = rows(study, 0.0)
     monkeypatch.setattr(edge_scales, "judged", lambda *_: iter(old.to_dict("records")))
     first = edge_scales.judge(PROFILE, paths)
@@ -85,5 +87,6 @@ def test_networks_that_are_not_on_this_disk_keep_their_rows(make, monkeypatch):
 
 def test_without_the_file_the_command_is_named(make):
     make({}, arms=["control_25"])
-    with pytest.raises(ZDError, match=r"edge_scales\.csv: no such file: python -m zdlib"):
-        edge_scales.load(RunPaths("label_budget"))
+    for read in (edge_scales.load, lambda paths: edge_scales.judge(PROFILE, paths)):  # no network is here either
+        with pytest.raises(ZDError, match=r"edge_scales\.csv: no such file: python -m zdlib"):
+            read(RunPaths("label_budget"))

@@ -92,7 +92,10 @@ def load(paths: RunPaths) -> pd.DataFrame:
 
 
 def judge(profile: Profile, paths: RunPaths) -> pd.DataFrame:
-    """Judge what is on this disk, and keep it with the rows of networks that are not."""
+    """Judge the networks on this disk, and keep them with the rows of those that are not; without any, `load`."""
+    assert profile.study is not None
+    if not any((paths.checkpoints / f"{key}.safetensors").is_file() for key in profile.study.jobs()):
+        return load(paths)
     table, path = pd.DataFrame(judged(profile, paths)), paths.per_image / f"{NAME}.csv"
     if path.is_file():
         table = pd.concat([pd.read_csv(path), table]).drop_duplicates(["arm", "seed"], keep="last")
