@@ -123,6 +123,17 @@ def test_all_of_the_network_learns_from_a_mixed_batch():
     assert training.count == 2
 
 
+def test_consistency_counts_from_its_epoch_on():
+    chosen = method(epochs=20, masking=False, consistency_weight=0.5, consistency_from=0.5)
+    training = network(chosen)
+    before, after = (chosen.losses(training, batch(epoch=epoch)) for epoch in (9, 10))
+    assert before["consistency"] == 0
+    assert after["consistency"] > 0
+    assert before.keys() == after.keys()
+    added = after["total"] - before["total"]
+    assert added.item() == pytest.approx(0.5 * after["consistency"].item(), rel=1e-3)
+
+
 @pytest.mark.parametrize("own_scale", [False, True])
 def test_what_moves_counts_nothing(own_scale):
     chosen = method(own_scale=own_scale)

@@ -90,6 +90,7 @@ class Options(Frozen):
         masking: leave out what moves, by the segmentation.
         linear: the share of masked frames falls; else it is `constant_share`.
         consistency_weight: of depth within a class, on top of its own 10; 0 = SGDepth.
+        consistency_from: share of the epochs after which that loss counts; SGDEM's code has it from the first step.
         patch_weight: of patch distillation; 0 = none.
         patch_from: share of the epochs after which the teacher is copied.
         patch_side: of a window, pixels of the network's input.
@@ -122,6 +123,7 @@ class Options(Frozen):
     linear: bool = True
     constant_share: float = Field(default=0.1, ge=0, le=1)
     consistency_weight: float = Field(default=0.0, ge=0)
+    consistency_from: float = Field(default=0.0, ge=0, lt=1)
     patch_weight: float = Field(default=0.0, ge=0)
     patch_from: float = Field(default=0.5, ge=0, lt=1)
     patch_side: int = Field(default=128, ge=32)
@@ -243,16 +245,20 @@ class Video:
         return optimizer, schedule
 
     def losses(self, network: Network, batch: Batch) -> dict[str, Tensor]:
-        """`total`, and its parts without weights; `masked`: share of this batch's clips that lost pixels."""
-        options = self._options
+        """`total`, and its parts without weights; `masked`: share of this batch's clips that lost pixels.
+
+        A part is 0 in epochs before its own begin.
+        """
+        options, epoch = self._options, int(batch["epoch"][0])
+        consistent = options.consistency_weight > 0 and epoch >= round(options.consistency_from * self._train.epochs)
         out = network(
             batch["seen"],
             before=batch["seen_before"],
             after=batch["seen_after"],
             intrinsics=batch["intrinsics"],
             still=batch.get("still"),
-            epoch=int(batch["epoch"][0]),
-            classify=bool(options.consistency_weight),
+            epoch=epoch,
+            classify=consistent,
         )
         views = Views(batch["image"], [batch["before"], batch["after"]], batch["intrinsics"], out["poses"])
         disparities, keep = [disparity.float() for disparity in out["disparities"]], out["keep"]
@@ -263,7 +269,9 @@ class Video:
             parts["segmentation"] = segmentation_loss(out["logits"].float(), batch["labels"])
             total = total + parts["segmentation"]
         if options.consistency_weight:
-            parts["consistency"] = consistency_loss(disparities[0], out["classes"], options.value("consistency"))
+            none = total.new_zeros(())  # before its time, so that every step's log has the same columns
+            form = options.value("consistency")
+            parts["consistency"] = consistency_loss(disparities[0], out["classes"], form) if consistent else none
             total = total + options.consistency_weight * parts["consistency"]
         if options.patch_weight:
             parts["patches"] = self._patch_loss(disparities[0], out["patches"], views, keep)
