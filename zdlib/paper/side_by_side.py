@@ -87,7 +87,7 @@ PUPILS = (
         "stereo-taught",
         "pairs of roads, focal length and baseline",
         "metres",
-        "results/stereo/checkpoints/garg_1.safetensors",
+        "results/stereo/checkpoints/light_monodepth_long_1.safetensors",
         "Streets-K",
     ),
     Pupil(

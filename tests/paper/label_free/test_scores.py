@@ -57,6 +57,8 @@ def test_a_network_is_scored_by_level_place_and_scale(frames):
     assert list(scores.levels["level"]) == 2 * list(LEVELS)
     assert set(scores.images["scale"]) == set(judged.SCALES)
     assert set(scores.images["protocol"]) == {judged.DENSE, judged.EIGEN}
+    assert (scores.roads["far"] <= scores.roads["pixels"]).all()
+    assert scores.roads["found"].isna().equals(scores.roads["far"] == 0)
     pixels = scores.photometric.groupby("place")["pixels"].sum()
     assert pixels["all"] == pixels["both cameras see"] + pixels["occluded"]
     valid = sum(protocols.get(judged.DENSE).valid(frame.sample).sum() for frame in frames)

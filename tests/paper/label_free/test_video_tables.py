@@ -103,14 +103,6 @@ def test_a_step_is_compared_on_the_seeds_that_both_have(checkout):
     assert "no effect found; none in any other column" in video_words.effects_in_words()
 
 
-def test_a_frame_that_one_seed_lacks_counts_for_none():
-    rows = [(frame, f"clip {frame // 2}", seed, 1.0 + seed) for frame in range(4) for seed in (1, 2)]
-    table = pd.DataFrame(rows[:-1], columns=["frame", "scene", "seed", "value"])
-    mean, low, high = video_tables.crossed_mean(table, "value")
-    assert (mean, low, high) == (2.5, 2, 3)
-    assert video_tables.crossed_mean(table[table["seed"] == 2].assign(value=np.nan), "value") is None
-
-
 def test_motion_beside_straight_ahead(checkout):
     table = video_tables.poses().set_index("method")
     assert table.loc[video_tables.STRAIGHT, "direction_error"] == 2.5  # of the clip that moves alone
@@ -164,10 +156,11 @@ def test_weights_of_the_consistency_loss(checkout):
     table = video_tables.consistency_weights()
     assert list(table["weight"]) == [0]  # of the arm before it, which alone has been judged
     assert table["abs_rel"].iloc[0] == pytest.approx(0.2525)
-    write(checkout, "consistency_100_1", 0.5, with_classes=True)
+    write(checkout, "consistency_100_early_1", 0.5, with_classes=True)
     table = video_tables.consistency_weights()
     assert list(table["weight"]) == [0, 0.1]
-    assert "consistency_100" not in video_tables.steps_of_ablation()
+    assert list(table["from"]) == ["–", "0% of the epochs"]
+    assert "consistency_100_early" not in video_tables.steps_of_ablation()
     assert "above 0.0060 both losses" in video_words.consistency_in_words()  # (0.06 - 0.03) / 5
 
 

@@ -38,7 +38,8 @@ def score_stereo(key: str, paths: RunPaths) -> dict[str, pd.DataFrame]:
                 quarters = np.clip(np.rint(widths * width * QUARTERS), 0, 255).astype(np.uint8)
                 arrays[f"frame_{frame.number}_level_{level}"] = quarters
     _write_arrays(paths, key, arrays)
-    return {"images": scores.images, "levels": scores.levels, "photometric": scores.photometric}
+    tables = {"images": scores.images, "levels": scores.levels, "photometric": scores.photometric}
+    return tables | {"roads": scores.roads}
 
 
 def score_video(key: str, paths: RunPaths) -> dict[str, pd.DataFrame]:

@@ -26,7 +26,7 @@ STREETS_K, STREETS_V = "data/streets/streets_k.h5", "data/streets/streets_v.h5"
 DENSE, EIGEN = "streets/dense", "streets/eigen"
 FARTHEST = 80.0  # metres
 METRICS = ("abs_rel", "delta1", "rmse")
-PICTURES = (1, 46)  # test frames whose disparities of every level are kept to be looked at
+PICTURES = (1, 52)  # test frames whose disparities of every level are kept to be looked at: a dry street, a wet one
 QUARTERS = 4.0  # of a pixel of the recorded picture: the unit that they are kept in
 SCALES = {"as predicted": "none", "median-scaled": "median"}
 
@@ -69,6 +69,12 @@ def street_frames(part: str = "test", store: Store | None = None) -> Iterator[St
     for place, clip in enumerate(store.of_split(part)):
         for moment in range(store.frames):
             yield street_frame(store, clip, moment, place * store.frames + moment)
+
+
+def wet_scenes() -> set[str]:
+    """The test clips of Streets-K whose road is wet, by name."""
+    store = street_store()
+    return {f"clip {store.seeds[clip]}" for clip in store.of_split("test") if store.clip(clip).weather == "wet"}
 
 
 def baseline_depths() -> Iterator[tuple[str, Float32[np.ndarray, "h w"], StreetFrame]]:

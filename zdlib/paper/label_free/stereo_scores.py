@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from zdlib.cameras import depth_from_disparity
+from zdlib.data.street_classes import NAMES
 from zdlib.losses.photometric import photometric_error, quadratic_smoothness
 from zdlib.losses.stereo import photometric, warp_rows
 from zdlib.metrics import protocols
@@ -34,6 +35,8 @@ from zdlib.paper.label_free.judged import (
 
 ERROR_EDGES = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 1.0)  # of the photometric error, for its bins
 PLACES = ("all", "both cameras see", "occluded")
+ROAD = NAMES.index("road")
+TOO_FAR = 0.6  # of the true disparity: below it, a road is called far
 Disparities = list[Float32[np.ndarray, "_ _"]]
 
 
@@ -46,11 +49,14 @@ class StereoScores:
         levels: one row per test frame and level: AbsRel and δ1 of all, the disparity's error in pixels of the recorded
             picture by place, and the photometric error.
         photometric: disparity errors pooled over the pixels of each bin of the photometric error, by place.
+        roads: one row per test frame: `pixels` of road that both cameras see, `far` of them that are called far
+            (`TOO_FAR`), and the mean photometric error of those at the disparity `found` and at the `true` one.
     """
 
     images: pd.DataFrame
     levels: pd.DataFrame
     photometric: pd.DataFrame
+    roads: pd.DataFrame
 
 
 def score_stereo(model: GargDepthModel) -> StereoScores:
@@ -59,7 +65,7 @@ def score_stereo(model: GargDepthModel) -> StereoScores:
     Raises:
         ZDError: data are not there.
     """
-    rows, levels, sums = [], [], np.zeros((len(ERROR_EDGES) - 1, len(PLACES), 3))
+    rows, levels, roads, sums = [], [], [], np.zeros((len(ERROR_EDGES) - 1, len(PLACES), 3))
     for frame in street_frames():
         disparities = predicted(model, frame.sample.image)
         maps = [_depth(model, disparity) for disparity in disparities]
@@ -74,12 +80,13 @@ def score_stereo(model: GargDepthModel) -> StereoScores:
             row = {"level": LEVELS[level], **named, "abs_rel": scores["abs_rel"], "delta1": scores["delta1"]}
             levels.append(row | _by_place(errors, frame) | {"photometric": float(unlike.mean())})
         sums += _binned(errors, unlike, frame)
+        roads.append({**named, **road_row(disparities[-1], frame)})
     for other in zero_shot():
         for number, sample in other.frames:
             scored = image_rows(_depth(model, predicted(model, sample.image)[-1]), sample, other.protocol)
             named = {"data": other.title, "protocol": other.protocol.name, "frame": number, "scene": sample.scene}
             rows += [{**named, **row} for row in scored]
-    return StereoScores(pd.DataFrame(rows), pd.DataFrame(levels), _bins(sums))
+    return StereoScores(pd.DataFrame(rows), pd.DataFrame(levels), _bins(sums), pd.DataFrame(roads))
 
 
 def predicted(model: GargDepthModel, image: np.ndarray) -> Disparities:
@@ -110,6 +117,19 @@ def disparity_errors(
     left, right = (to_tensor([image], torch.device("cpu")) for image in (frame.sample.image, frame.right))
     unlike = photometric_error(warp_rows(right, full).image, left)[0, 0].numpy()
     return np.abs(full[0, 0].numpy() - frame.disparity), unlike
+
+
+def road_row(widths: Float32[np.ndarray, "_ _"], frame: StreetFrame) -> dict[str, float]:
+    """What `StereoScores.roads` says of a frame; no error where nothing is called far."""
+    height, width = frame.disparity.shape
+    found = enlarge(torch.from_numpy(widths)[None, None] * width, (height, width))[0, 0].numpy()
+    assert frame.sample.labels is not None
+    road = (frame.sample.labels == ROAD) & (frame.disparity > 0) & ~frame.occluded
+    far = road & (found < TOO_FAR * frame.disparity)
+    row = {"pixels": float(road.sum()), "far": float(far.sum())}
+    for name, disparity in (("found", widths), ("true", frame.disparity / np.float32(width))):
+        row[name] = float(disparity_errors(disparity, frame)[1][far].mean()) if far.any() else np.nan
+    return row
 
 
 def places(frame: StreetFrame) -> dict[str, Bool[np.ndarray, "h w"]]:

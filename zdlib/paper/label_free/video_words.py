@@ -97,7 +97,7 @@ def ablation_in_words() -> str:
 
 
 def trainings_in_words() -> str:
-    """Which trainings did not learn: those not below the constant, and those that a seed sets apart from others."""
+    """Which trainings did not learn: those whose error is not clearly (`SHARE_LEARNT`) below the constant's."""
     table = by_training().set_index("method")
     constant = float(table.pop("constant").iloc[0])
     values = {seed: table[seed].dropna() for seed in table}

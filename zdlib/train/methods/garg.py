@@ -217,7 +217,7 @@ class Garg:
             return self._supervised(disparities[-1], batch["disparity"])
         if self._options.objective == "monodepth":
             return self._monodepth(disparities, batch["image"], batch["source"])
-        left, right = (F.interpolate(batch[key], size, mode="area") for key in ("image", "source"))
+        left, right = _shrunk(size, batch["image"], batch["source"])
         error, smoothness = (values.mean() for values in self._terms(disparities, left, right))
         total = error + self._options.smoothness_weight * smoothness
         if self._options.reduction == "sum":
@@ -247,7 +247,7 @@ class Garg:
         errors, smoothness = [], []
         for place, disparity in enumerate(reversed(disparities)):
             size = disparity.shape[2:]
-            left, right = (F.interpolate(picture, size, mode="area") for picture in (image, source))
+            left, right = _shrunk(size, image, source)
             warp = warp_rows(right, disparity)
             errors.append(mean_over(photometric_error(warp.image, left), warp.valid).mean())
             smoothness.append(edge_aware_smoothness(disparity / size[1], left).mean() / 2**place)
@@ -318,6 +318,10 @@ class Garg:
     def save(self, path: Path, network: GargNetwork, info: dict[str, Any]) -> None:
         """A checkpoint of the family."""
         save_checkpoint(path, network, info)
+
+
+def _shrunk(size: torch.Size, *pictures: Float[Tensor, "b 3 _ _"]) -> tuple[Float[Tensor, "b 3 h w"], ...]:
+    return tuple(F.interpolate(picture, size, mode="area") for picture in pictures)
 
 
 def _all_outputs(network: GargNetwork) -> Tensor:
