@@ -186,11 +186,11 @@ def test_figures_in_git_are_small() -> None:
 
 
 def test_a_checkout_is_small() -> None:
-    """Most of it is embedded data, below; then golden values, a network (8 MB each), and studies' scores (24 MB)."""
+    """Most of it is embedded data, below; then golden values, a network (8 MB each), and studies' scores (26 MB)."""
     streets = ROOT / "data" / "streets"
     sizes = {path: path.stat().st_size for path in tracked() if path.is_file()}
-    assert sum(size for path, size in sizes.items() if not path.is_relative_to(streets)) < 102 * 1024**2
-    assert sum(sizes.values()) < 145 * 1000**2
+    assert sum(size for path, size in sizes.items() if not path.is_relative_to(streets)) < 104 * 1024**2
+    assert sum(sizes.values()) < 147 * 1000**2
 
 
 @pytest.mark.parametrize(("name", "mebibytes"), [("rooms", 60), ("streets", 40)])

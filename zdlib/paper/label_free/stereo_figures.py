@@ -67,10 +67,10 @@ def by_level(rows: pd.DataFrame, reference: float, title: str = "mean depth map"
     """AbsRel of each level's output with its interval, a line per network of six levels; and what needs no picture."""
     figure = new_figure(height=2.9)
     axes = figure.subplots()
-    for method, group in rows.groupby("method", sort=False):
-        if len(group) < len(LEVELS):
-            continue
-        x = [LEVELS.index(level) for level in group["level"]]
+    whole = [(method, group) for method, group in rows.groupby("method", sort=False) if len(group) == len(LEVELS)]
+    for place, (method, group) in enumerate(whole):
+        beside = 0.08 * (place - (len(whole) - 1) / 2)  # so that no interval hides another
+        x = [LEVELS.index(level) + beside for level in group["level"]]
         ends = np.abs(group[["abs_rel_low", "abs_rel_high"]].to_numpy().T - group["abs_rel"].to_numpy())
         axes.errorbar(x, group["abs_rel"], ends, marker="o", markersize=3, capsize=2, label=method)
     axes.axhline(reference, color=GREY, linestyle=":", label=title)
