@@ -101,6 +101,10 @@ def test_a_step_is_compared_on_the_seeds_that_both_have(checkout):
     second = table.loc[("+ masking of what moves − + segmentation", "AbsRel")]
     assert (second["trainings"], second["verdict"]) == (1, "no effect found")
     assert "no effect found; none in any other column" in video_words.effects_in_words()
+    write(checkout, "full_size_1", 0.5, with_classes=False)
+    steps = video_tables.effects()["step"].unique()
+    assert len(steps) == 4  # two of the ablation, two diagnoses
+    assert list(video_tables.of_ablation(video_tables.effects())["step"].unique()) == list(steps[:2])
 
 
 def test_motion_beside_straight_ahead(checkout):

@@ -123,6 +123,12 @@ def effects() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["step", "metric", "trainings", *ends])
 
 
+def of_ablation(effects: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `effects` that are steps of the ablation."""
+    titles = {_title(arm) for arm in steps_of_ablation()}
+    return effects[[str(step).partition(" − ")[0] in titles for step in effects["step"]]]
+
+
 def step_title(second: str, first: str) -> str:
     """Name of what an arm adds to another."""
     return f"{_title(second)} − {_title(first)}"

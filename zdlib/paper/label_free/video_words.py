@@ -3,13 +3,13 @@
 import pandas as pd
 
 from zdlib.paper.label_free.video_tables import (
-    ASIDE,
     DIAGNOSES,
     STRAIGHT,
     ablation,
     by_training,
     effects,
     learning,
+    of_ablation,
     poses,
     seeds,
     segmentation,
@@ -114,13 +114,10 @@ def trainings_in_words() -> str:
 
 def effects_in_words() -> str:
     """One line per step of the ablation."""
-    table, lines = effects(), []
+    table, lines = of_ablation(effects()), []
     if table.empty:
         return "No two arms of one step have been trained with the same seed yet: no effect can be told."
-    aside = {study().arms[arm].title for arm in ASIDE}
     for step, rows in table.groupby("step", sort=False):
-        if str(step).rpartition(" − ")[0] in aside:
-            continue
         main = rows.iloc[0]
         others = [
             f"{row.metric}: {row.verdict}" for row in rows.iloc[1:].itertuples() if "found" not in str(row.verdict)
