@@ -154,7 +154,7 @@ def test_quoted_rows_name_their_source():
 
 
 def test_findings_name_the_best_its_told_twin_and_what_else_was_changed(checkout):
-    first, second = stereo_words.findings_in_words().splitlines()
+    first, _, second = stereo_words.findings_in_words().splitlines()
     assert "*article's network, augmented* (1 training) has AbsRel 0.102, 0.51 of the mean depth map's" in first
     assert "has 0.083, which reaches it" in first  # 0.6 of 0.2025
     step = "*article's network, augmented − article's network* (1 training)"

@@ -142,13 +142,13 @@ def findings_in_words() -> str:
         reached = "reaches it" if error <= GOAL * errors[MEAN_MAP] else "misses that goal, too"
         lines[0] += f" Told the depth of the same pictures, the same kind of network has {error:.3f}, which {reached}."
     verdicts = [
-        f"*{step}* ({_trainings(found['AbsRel'])}): "
+        f"   * *{step}* ({_trainings(found['AbsRel'])}): "
         + ", ".join(f"{metric} {_ends(row)} ({row['verdict']})" for metric, row in found.items())
         for step, found in changes.items()
         if MEAN_MAP not in step and "told" not in step
     ]
     if verdicts:
-        lines.append("2. **What losses, augmentation and more steps change.** " + "; ".join(verdicts) + ".")
+        lines += ["2. **What losses, augmentation and more steps change.**", *verdicts]
     return "\n".join(lines)
 
 
