@@ -15,6 +15,7 @@ from zdlib.models.sgdem.architecture import SGDEMArchitecture
 from zdlib.models.sgdem.depth_model import SGDEMDepthModel
 from zdlib.models.sgdem.network import SGDEM
 from zdlib.paper.label_free import judged, stereo_scores, video_scores
+from zdlib.paths import RunPaths
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +124,12 @@ def test_the_scan_is_the_truth_of_the_eigen_rules_alone(frames):
     assert 0.05 < known.mean() < 0.3
     close = np.abs(scan.depth[known] / np.where(frame.sample.depth > 0, frame.sample.depth, np.inf)[known] - 1) < 0.02
     assert close.mean() > 0.8
+
+
+@pytest.mark.parametrize("profile", ["stereo", "video"])
+def test_scores_in_git_of_the_two_protocols_are_not_the_same_rows(profile):
+    for path in RunPaths(profile).per_image.glob("*_images.csv"):
+        table = pd.read_csv(path).query("data == 'Streets-K'")
+        by_protocol = table.groupby("protocol")["abs_rel"].mean()
+        if not path.name.startswith("snippet"):
+            assert abs(by_protocol["streets/eigen"] - by_protocol["streets/dense"]) > 1e-4, path.name

@@ -59,7 +59,7 @@ def checkout(tmp_path, monkeypatch):
             shift = 0.01 * (seed - 1) * (arm == "segmentation")
             write(folder, f"{arm}_{seed}", error + shift, arm in ("segmentation", "masking"))
     floors = []
-    for name, error in (("constant depth", 0.5), ("mean depth map", 0.2), ("mean inverse map", 0.21)):
+    for name, error in (("constant depth", 0.5), ("mean depth map", 0.2), ("mean inverse depth map", 0.21)):
         floors += [images(error).assign(method=name), *(images(error, place).assign(method=name) for place in PLACES)]
     pd.concat(floors).to_csv(folder / "baselines.csv", index=False)
     rows = [
@@ -88,7 +88,7 @@ def test_each_arm_beside_what_needs_no_picture(checkout):
     assert list(table["trainings"].iloc[:4]) == [0, 0, 0, 2]
     words = video_words.ablation_in_words()
     assert "the best is *+ masking of what moves*: AbsRel 0.253" in words
-    assert "below the constant: 3 of 3; below the mean map, which needs no picture: 0." in words
+    assert "below the constant: 3 of 3; below the mean map, which needs no picture: 0; below" in words
 
 
 def test_a_step_is_compared_on_the_seeds_that_both_have(checkout):
@@ -100,7 +100,7 @@ def test_a_step_is_compared_on_the_seeds_that_both_have(checkout):
     assert table.loc[("+ segmentation − only depth", "δ1"), "verdict"] == "better"
     second = table.loc[("+ masking of what moves − + segmentation", "AbsRel")]
     assert (second["trainings"], second["verdict"]) == (1, "no effect found")
-    assert "no effect found; none in any other column" in video_words.effects_in_words()
+    assert "no effect found; no effect found in the other columns" in video_words.effects_in_words()
     write(checkout, "full_size_1", 0.5, with_classes=False)
     steps = video_tables.effects()["step"].unique()
     assert len(steps) == 4  # two of the ablation, two diagnoses
@@ -175,5 +175,5 @@ def test_trainings_that_did_not_learn_are_named(checkout):
     assert "All 5 trainings learnt" in video_words.trainings_in_words()
     write(checkout, "patches_1", 0.5, with_classes=True)
     words = video_words.trainings_in_words()
-    assert "**1 of 6 trainings did not learn depth**" in words
+    assert "**1 of these 6 trainings did not learn depth**" in words
     assert "*+ patches of its earlier self*, seed 1 (0.503)" in words

@@ -19,7 +19,7 @@ from zdlib.paper.label_free.video_tables import (
 )
 
 SHARE_LEARNT = 0.75  # of the constant's error, above which a training counts as not having learnt
-MEAN_MAP, CONSTANT = "mean depth map", "constant depth"
+MEAN_MAP, INVERSE_MAP, CONSTANT = "mean depth map", "mean inverse depth map", "constant depth"
 
 
 def grid_in_words() -> str:
@@ -57,7 +57,8 @@ def consistency_in_words() -> str:
         f"The consistency loss is {constant['consistency']:.1f} at a constant, {mean['consistency']:.1f} at the mean "
         f"map and {truth['consistency']:.1f} at the truth, whose objects have shape and hide each other. To "
         f"reprojection the truth is worth {gain:.3f} against a constant; so with a weight above "
-        f"{gain / truth['consistency']:.4f} both losses together are lower at a constant than at the truth."
+        f"{gain / truth['consistency']:.4f} both losses together are lower at a constant than at the truth. That "
+        "compares two maps, and forecasts no training."
     )
 
 
@@ -84,6 +85,7 @@ def ablation_in_words() -> str:
     ours = table.loc[[arms[arm].title for arm in steps_of_ablation()]]
     errors = ours["abs_rel"].to_dict()
     best, constant, mean = str(ours["abs_rel"].idxmin()), table.loc[CONSTANT], table.loc[MEAN_MAP]
+    inverse = table.loc[INVERSE_MAP]
     apart = ours.loc[best, "abs_rel_high"] < constant["abs_rel_low"]
     below = (ours["abs_rel"] < constant["abs_rel"]).sum()
     share = float(ours["AbsRel / mean map's"].loc[best])
@@ -92,7 +94,9 @@ def ablation_in_words() -> str:
         f"Median-scaled, the best is *{best}*: AbsRel {errors[best]:.3f}, {errors[best] / constant['abs_rel']:.2f} of "
         f"the constant's {constant['abs_rel']:.3f} ({intervals}) and {share:.2f} of the mean map's "
         f"{mean['abs_rel']:.3f}. Arms below the constant: {below} of {len(ours)}; below the mean map, which needs "
-        f"no picture: {(ours['abs_rel'] < mean['abs_rel']).sum()}."
+        f"no picture: {(ours['abs_rel'] < mean['abs_rel']).sum()}; below the mean inverse depth map's "
+        f"{inverse['abs_rel']:.3f}, which needs none either: {(ours['abs_rel'] < inverse['abs_rel']).sum()}. In δ1 "
+        f"{(ours['delta1'] > mean['delta1']).sum()} of them are above the mean depth map's {mean['delta1']:.3f}."
     )
 
 
@@ -106,7 +110,7 @@ def trainings_in_words() -> str:
     if not failed:
         return f"All {len(single)} trainings learnt: each is below {SHARE_LEARNT:g} of the constant's error."
     return (
-        f"**{len(failed)} of {len(single)} trainings did not learn depth** (AbsRel above {SHARE_LEARNT:g} of the "
+        f"**{len(failed)} of these {len(single)} trainings did not learn depth** (AbsRel above {SHARE_LEARNT:g} of the "
         f"constant's {constant:.3f}): {', '.join(failed)}. The means below have them in, and intervals are as "
         "wide as that makes them."
     )
@@ -122,7 +126,7 @@ def effects_in_words() -> str:
         others = [
             f"{row.metric}: {row.verdict}" for row in rows.iloc[1:].itertuples() if "found" not in str(row.verdict)
         ]
-        kept = f"; elsewhere {', '.join(others)}" if others else "; none in any other column"
+        kept = f"; elsewhere {', '.join(others)}" if others else "; no effect found in the other columns"
         trainings = f"{main['trainings']} pair{'s' if main['trainings'] > 1 else ''}"
         certain = " (of these two networks)" if main["trainings"] == 1 and "found" not in main["verdict"] else ""
         lines.append(
