@@ -75,9 +75,9 @@ def scores(profile: str, name: str) -> pd.DataFrame:
 
 def judged(profile: str, kind: str, arms: Sequence[str] | None = None) -> pd.DataFrame:
     """A kind of table of every job that has one, with columns `arm`, `seed` and `method`."""
-    names = titles(profile)
+    named = study(profile).arms
     tables = [
-        scores(profile, f"{arm}_{seed}_{kind}").assign(arm=arm, seed=seed, method=names[arm])
+        scores(profile, f"{arm}_{seed}_{kind}").assign(arm=arm, seed=seed, method=named[arm].title)
         for arm, numbers in seeds(profile).items()
         if arms is None or arm in arms
         for seed in numbers

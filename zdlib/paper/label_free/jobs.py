@@ -38,8 +38,7 @@ def score_stereo(key: str, paths: RunPaths) -> dict[str, pd.DataFrame]:
                 quarters = np.clip(np.rint(widths * width * QUARTERS), 0, 255).astype(np.uint8)
                 arrays[f"frame_{frame.number}_level_{level}"] = quarters
     _write_arrays(paths, key, arrays)
-    tables = {"images": scores.images, "levels": scores.levels, "photometric": scores.photometric}
-    return tables | {"roads": scores.roads}
+    return dict(vars(scores))
 
 
 def score_video(key: str, paths: RunPaths) -> dict[str, pd.DataFrame]:

@@ -1,5 +1,7 @@
 """Tables of notebook 15, from as many arms and seeds of the grid as git has scores of."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -39,8 +41,7 @@ def while_training() -> pd.DataFrame:
 
     Of each arm's first training.
     """
-    table = judged(PROFILE, "validations")
-    table = table[table["seed"] == table.groupby("arm")["seed"].transform("min")]
+    table = _of_first("validations")
     last = table[table["level"] != table.groupby("arm")["level"].shift(-1)]
     rows = last[["method", "level", "epoch", "photometric", "abs_rel", "delta1", "disparity_error"]].copy()
     rows["level"] = "L" + (rows["level"].astype(int) + 7).astype(str)
@@ -87,8 +88,7 @@ def roads() -> pd.DataFrame:
         `method, street`, `far` (% of the road's pixels), and the mean photometric error of those pixels at the
         disparity found and at the true one. Pixels of all frames alike.
     """
-    table = judged(PROFILE, "roads")
-    table = table[table["seed"] == table.groupby("arm")["seed"].transform("min")]
+    table = _of_first("roads")
     street = table["scene"].isin(wet_scenes()).map({True: "wet", False: "dry"}).rename("street")
     sums = table.assign(found=table["found"] * table["far"], true=table["true"] * table["far"])
     sums = sums.groupby(["method", street], sort=False)[["pixels", "far", "found", "true"]].sum()
@@ -114,9 +114,13 @@ def gains(protocol: str = DENSE) -> pd.DataFrame:
 
 def by_photometric_error(arm: str) -> pd.DataFrame:
     """How far the disparity of an arm's first training is off where the right picture explains the left one so well."""
-    table = judged(PROFILE, "photometric", [arm])
-    first = table[table["seed"] == table["seed"].min()]
-    return first.drop(columns=["arm", "seed", "method"]).reset_index(drop=True)
+    return _of_first("photometric", [arm]).drop(columns=["arm", "seed", "method"]).reset_index(drop=True)
+
+
+def _of_first(kind: str, arms: Sequence[str] | None = None) -> pd.DataFrame:
+    """`judged`, of each arm's first training alone."""
+    table = judged(PROFILE, kind, arms)
+    return table[table["seed"] == table.groupby("arm")["seed"].transform("min")]
 
 
 def elsewhere() -> pd.DataFrame:

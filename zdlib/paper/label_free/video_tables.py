@@ -12,10 +12,12 @@ from zdlib.paper.label_free.judged import DENSE
 from zdlib.paper.label_free.video_scores import miou
 
 PROFILE = "video"
+STEPS = ("depth_only", "segmentation", "masking", "consistency", "patches", "attention")  # the ablation
 DIAGNOSES = ("full_size", "large_poses")  # arms that show what learning needs
-EARLY = ("consistency_early", "patches_early", "attention_early")  # the same arms with consistency from the first step
-WEIGHTS = ("masking", "consistency", "consistency_10", EARLY[0], "consistency_10_early", "consistency_100_early")
-ASIDE = (*DIAGNOSES, *EARLY, "consistency_10", *WEIGHTS[4:])  # no step of the ablation
+# Weights of the consistency loss, by its begin; before them none of it.
+FROM_THE_MIDDLE = ("consistency", "consistency_10")
+FROM_THE_FIRST = ("consistency_early", "consistency_10_early", "consistency_100_early")
+WEIGHTS = ("masking", *FROM_THE_MIDDLE, *FROM_THE_FIRST)
 STRAIGHT = "straight ahead, no turn"
 POSES = ("turn_error", "direction_error")
 EFFECTS: dict[str, tuple[str, str | None, str]] = {
@@ -39,7 +41,7 @@ def seeds() -> dict[str, list[int]]:
 
 def steps_of_ablation() -> list[str]:
     """Arms of the ablation that there are scores of."""
-    return [arm for arm in seeds() if arm not in ASIDE]
+    return [arm for arm in seeds() if arm in STEPS]
 
 
 def judged(kind: str, arms: Sequence[str] | None = None) -> pd.DataFrame:
@@ -76,7 +78,7 @@ def learning(arms: Sequence[str] = ("depth_only", *DIAGNOSES)) -> pd.DataFrame:
 
 def by_training() -> pd.DataFrame:
     """AbsRel of every training on the test frames (`seed 1` …) of arms with several, beside the constant's."""
-    several = [arm for arm, numbers in seeds().items() if arm not in ASIDE or len(numbers) > 1]
+    several = [arm for arm, numbers in seeds().items() if arm in STEPS or len(numbers) > 1]
     ours = on_streets(judged("images", several))
     rows = ours.groupby(["method", "seed"], sort=False)["abs_rel"].mean().unstack()
     rows.columns = [f"seed {number}" for number in rows.columns]
@@ -118,7 +120,7 @@ def effects() -> pd.DataFrame:
             table = tables[kind] if place is None else tables[kind].query("place == @place")
             pair = [table[table["arm"] == arm] for arm in (first, second)]
             found = None if pair[0].empty or pair[1].empty else difference(pair[0], pair[1], metric)
-            rows += [] if found is None else [{"step": step_title(second, first), "metric": name, **found}]
+            rows += [] if found is None else [{"step": f"{_title(second)} − {_title(first)}", "metric": name, **found}]
     ends = ["first", "second", "difference", "low", "high", "verdict"]
     return pd.DataFrame(rows, columns=["step", "metric", "trainings", *ends])
 
@@ -127,11 +129,6 @@ def of_ablation(effects: pd.DataFrame) -> pd.DataFrame:
     """The rows of `effects` that are steps of the ablation."""
     titles = {_title(arm) for arm in steps_of_ablation()}
     return effects[[str(step).partition(" − ")[0] in titles for step in effects["step"]]]
-
-
-def step_title(second: str, first: str) -> str:
-    """Name of what an arm adds to another."""
-    return f"{_title(second)} − {_title(first)}"
 
 
 def _title(arm: str) -> str:
